@@ -1,0 +1,101 @@
+"""What can go wrong, as types: one root, and a child for every mistake that a caller may want to tell apart.
+
+A message is written for the person who made the call: what was expected, what came, what to do.
+"""
+
+from __future__ import annotations
+
+import re
+
+
+class GenreLibError(Exception):
+    """Root of every error that this package raises on purpose."""
+
+    @property
+    def code(self) -> str:
+        """The error's name for machines, such as ``not_audio``; stable over versions."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
+
+
+class ConfigurationError(GenreLibError):
+    """A setting or parameter is unknown, out of range or contradicts another."""
+
+
+class AudioError(GenreLibError):
+    """A source could not be turned into a waveform."""
+
+
+class AudioNotFound(AudioError):
+    """There is no file at the path."""
+
+
+class NotAudio(AudioError):
+    """The bytes are no audio that FFmpeg can decode."""
+
+
+class EmptyAudio(AudioError):
+    """There are no bytes, or no samples in them."""
+
+
+class AudioTooLong(AudioError):
+    """The track lasts longer than the limit in seconds."""
+
+
+class AudioTooLarge(AudioError):
+    """The source holds more bytes than the limit."""
+
+
+class AudioTruncated(AudioError):
+    """Fewer seconds could be decoded than the container claims."""
+
+
+class CatalogueError(GenreLibError):
+    """A catalogue of tracks cannot be used."""
+
+
+class CatalogueNotFound(CatalogueError):
+    """There is no folder or table at the path."""
+
+
+class CatalogueInvalid(CatalogueError):
+    """The table lacks columns or rows, or holds values that it must not."""
+
+
+class CatalogueLeaks(CatalogueError):
+    """The same artist or recording stands in more than one split."""
+
+
+class ModelError(GenreLibError):
+    """A model folder cannot be used."""
+
+
+class ModelNotFound(ModelError):
+    """There is no model of that name, or no folder at the path."""
+
+
+class ModelInvalid(ModelError):
+    """The folder holds no audio classifier that can be loaded safely."""
+
+
+class ModelInUse(ModelError):
+    """The model is served at present, or belongs to the package."""
+
+
+class ModelExists(ModelError):
+    """A model of that name is there already."""
+
+
+class RunError(GenreLibError):
+    """A training or evaluation run did not end well."""
+
+
+class RunFailed(RunError):
+    """The run stopped with an error."""
+
+
+class RunStopped(RunError):
+    """The run was stopped from outside."""
+
+
+class RunNotFound(RunError):
+    """There is no run folder at the path."""

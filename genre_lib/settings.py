@@ -1,0 +1,59 @@
+"""Settings from the environment and from ``.env``: where things lie, and how much is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from platformdirs import user_cache_path
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from genre_lib.errors import ConfigurationError
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+MIB = 1024**2
+GIB = 1024**3
+
+
+class Settings(BaseSettings):
+    """Every field may be set by an environment variable of its name, or by a line in ``.env``."""
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", protected_namespaces=())
+
+    model_path: Path = Field(
+        REPOSITORY / "pretrained" / "genre_classifier", description="The model that predicts until another is promoted."
+    )
+    fine_tune_data_path: Path = Field(Path("data/training"), description="Music to fine-tune on, where none is named.")
+    models_path: Path = Field(Path("models"), description="Folder of the fine-tuned models.")
+    runs_path: Path = Field(Path("experiments/runs"), description="Folder of the run folders.")
+    notebooks_path: Path = Field(REPOSITORY / "notebooks", description="Folder of the notebooks that are run as jobs.")
+    cache_path: Path = Field(
+        user_cache_path("genre_lib"), description="Folder of computed features; may be deleted at any time."
+    )
+    cache_max_bytes: int = Field(20 * GIB, ge=0, description="The feature cache forgets what was least used beyond this.")
+
+    max_audio_bytes: int = Field(200 * MIB, gt=0, description="A larger file is refused.")
+    max_audio_seconds: float = Field(3600, gt=0, description="A longer track is refused.")
+
+    device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
+    host: str = Field("127.0.0.1", description="Address that the server listens on; 0.0.0.0 for all.")
+    port: int = Field(8000, ge=1, le=65535, description="Port that the server listens on.")
+    max_batch_size: int = Field(16, ge=1, description="Most requests that are predicted together.")
+    batch_timeout: float = Field(0.01, gt=0, le=1, description="Seconds to wait for a batch to fill.")
+    request_timeout: float = Field(60, gt=0, description="Seconds after which a request is answered with 504.")
+    max_requests_in_flight: int = Field(64, ge=1, description="Requests beyond this are answered with 503.")
+    model_cache_size: int = Field(3, ge=1, description="Models that the worker keeps in memory.")
+
+
+def get_settings(**overrides: object) -> Settings:
+    """Read the settings anew.
+
+    Raises:
+        ConfigurationError: a value cannot be used; names the variable and what is wrong with it.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        raise ConfigurationError(f"A setting in the environment or .env cannot be used. {faults}.") from error

@@ -1,0 +1,89 @@
+"""Fixtures: small real things, written under ``tmp_path``."""
+
+from __future__ import annotations
+
+import os
+import wave
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("WANDB_MODE", "disabled")
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of the real audio; the test skips where it is absent."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("the real audio (../shared/data) is absent")
+    return SHARED_DATA
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep every test away from the user's caches, models, runs and ``.env``."""
+    home = tmp_path_factory.mktemp("home")
+    for variable, folder in {"CACHE_PATH": "cache", "MODELS_PATH": "models", "RUNS_PATH": "runs"}.items():
+        monkeypatch.setenv(variable, str(home / folder))
+
+
+def make_tone(seconds: float = 1.0, frequency: float = 440.0, sample_rate: int = 22050) -> np.ndarray:
+    """A sine at half of full scale: float32 [samples]."""
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    return (0.5 * np.sin(2 * np.pi * frequency * time)).astype(np.float32)
+
+
+def write_pcm16(path: Path, waveform: np.ndarray, sample_rate: int = 22050) -> Path:
+    """A mono 16-bit WAV by the standard library, so that the code under test does not write its own input."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate)
+        file.writeframes((np.clip(waveform, -1, 1) * 32767).astype("<i2").tobytes())
+    return path
+
+
+@pytest.fixture
+def tone() -> Callable[..., np.ndarray]:
+    return make_tone
+
+
+@pytest.fixture
+def write_wav() -> Callable[..., Path]:
+    return write_pcm16
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small network with random weights, saved as every model is."""
+    import torch
+
+    from genre_lib.data.synthetic import SYNTH_GENRES
+    from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
+    from genre_lib.models.folder import GenreModel, InferenceSettings, save
+    from genre_lib.models.logmel import LogMelFeatureExtractor
+
+    torch.manual_seed(0)
+    config = GenreCNNConfig.tiny(labels=SYNTH_GENRES)
+    model = GenreModel(
+        network=GenreCNNForAudioClassification(config).eval(),
+        extractor=LogMelFeatureExtractor(),
+        inference=InferenceSettings(clip_seconds=3.0, hop_seconds=3.0),
+    )
+    return save(model, tmp_path_factory.mktemp("tiny") / "tiny").folder
+
+
+@pytest.fixture(scope="session")
+def synthetic_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small synthetic catalogue: four genres, six tracks of six seconds each."""
+    from genre_lib.data import synthetic
+
+    root = tmp_path_factory.mktemp("synthetic") / "music"
+    synthetic.make(root, tracks_per_genre=6, seconds=6.0, seed=0)
+    return root
