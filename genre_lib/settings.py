@@ -31,7 +31,9 @@ class Settings(BaseSettings):
     cache_path: Path = Field(
         user_cache_path("genre_lib"), description="Folder of computed features; may be deleted at any time."
     )
-    cache_max_bytes: int = Field(20 * GIB, ge=0, description="The feature cache forgets what was least used beyond this.")
+    cache_max_bytes: int = Field(
+        20 * GIB, ge=0, description="The feature cache forgets what was least used beyond this."
+    )
 
     max_audio_bytes: int = Field(200 * MIB, gt=0, description="A larger file is refused.")
     max_audio_seconds: float = Field(3600, gt=0, description="A longer track is refused.")

@@ -1,0 +1,60 @@
+# `make demo` shows the whole way, `make test` checks it; `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+DATA ?= synthetic
+DEMO ?= demo
+NAME ?= smoke
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test coverage lint format notebooks experiment lab serve clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+install: $(STAMP) ## make .venv and install the package with the pinned versions
+
+# uv installs in parallel; pip takes over where uv cannot reach the index that pip is set up for.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "genre_lib needs Python 3.11 or newer; this is %s. Name another: make PYTHON=python3.12 …" % sys.version.split()[0] or 0)'
+	@echo "==> Making $(VENV) and installing genre_lib with the versions in constraints.txt"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]' \
+	  || $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@touch $@
+
+demo: $(STAMP) ## fine-tune, evaluate, promote, serve and predict once; DATA=folder for your own music
+	@$(BIN)/python -m genre_lib.demo --data-path "$(DATA)" --output-path "$(DEMO)"
+
+test: $(STAMP) ## run all tests
+	@echo "==> Running the tests"
+	@$(BIN)/python -m pytest tests/
+
+coverage: $(STAMP) ## run all tests and say which lines they miss
+	@$(BIN)/python -m pytest --cov=genre_lib --cov-report=term-missing tests/
+
+lint: $(STAMP) ## check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy genre_lib serve.py
+
+format: $(STAMP) ## rewrite the sources in the project's style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+notebooks: $(STAMP) ## run every notebook on its defaults
+	@$(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=600 notebooks/
+
+experiment: $(STAMP) ## fine-tune by experiments/NAME.yaml
+	@$(BIN)/genre finetune -f "experiments/$(NAME).yaml"
+
+lab: $(STAMP) ## open JupyterLab on the notebooks
+	@$(BIN)/jupyter lab --notebook-dir=notebooks
+
+serve: $(STAMP) ## serve the promoted model over HTTP
+	@$(BIN)/python serve.py
+
+clean: ## remove .venv and what the demo made
+	@rm -rf $(VENV) $(DEMO) .pytest_cache .ruff_cache .mypy_cache

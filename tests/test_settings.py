@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from genre_lib.errors import ConfigurationError
+from genre_lib.settings import REPOSITORY, Settings, get_settings
+
+
+def test_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("PORT=8123\nMODEL_PATH=./mine\n")
+    monkeypatch.setenv("PORT", "8124")
+    settings = get_settings()
+    assert (settings.port, settings.model_path) == (8124, Path("mine"))
+
+
+def test_a_changed_environment_is_seen(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PORT", "8125")
+    assert get_settings().port == 8125
+    monkeypatch.setenv("PORT", "8126")
+    assert get_settings().port == 8126
+
+
+def test_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("PORT", "eighty")
+    with pytest.raises(ConfigurationError, match=r"PORT: .*integer"):
+        get_settings()
+
+
+def test_the_example_names_every_setting():
+    example = (REPOSITORY / ".env.example").read_text()
+    named = {line.split("=")[0].strip("# ").lower() for line in example.splitlines() if "=" in line}
+    assert named == set(Settings.model_fields) - {"notebooks_path"}
