@@ -1,0 +1,138 @@
+"""The log-mel front end of the CNN, as a Hugging Face feature extractor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from torchaudio.transforms import MelSpectrogram
+from transformers import BatchFeature, SequenceFeatureExtractor
+
+LOG_FLOOR = 1e-8
+"""Power added before the logarithm: about 80 dB below a full-scale band, so that silence stays finite."""
+
+
+class LogMelFeatureExtractor(SequenceFeatureExtractor):
+    """Waveform [samples] → normalised log-mel [mels, frames].
+
+    Natural logarithm of the power in Slaney's mel bands, minus ``mean``, over ``std``. Frames are not centred: frame
+    ``i`` hears the samples ``[i * hop_length, i * hop_length + n_fft)`` and nothing else. So the frames of a clip that starts
+    on a multiple of ``hop_length`` are a slice of the frames of the whole track, which can then be computed once and kept.
+
+    Args:
+        feature_size: mel bands.
+        sampling_rate: samples a second that the waveform must have.
+        n_fft: samples in a frame.
+        hop_length: samples from a frame to the next.
+        f_min, f_max: edges of the lowest and the highest band in Hz; ``f_max`` defaults to the Nyquist frequency.
+        mean, std: of log-mel values over music, in nepers of power.
+    """
+
+    model_input_names = ["input_values"]  # noqa: RUF012 (the base class declares it so)
+
+    def __init__(
+        self,
+        feature_size: int = 128,
+        sampling_rate: int = 22050,
+        padding_value: float = 0.0,
+        n_fft: int = 2048,
+        hop_length: int = 512,
+        f_min: float = 30.0,
+        f_max: float | None = None,
+        mean: float = -6.0,
+        std: float = 3.5,
+        **kwargs: Any,
+    ) -> None:
+        kwargs["return_attention_mask"] = False
+        super().__init__(feature_size=feature_size, sampling_rate=sampling_rate, padding_value=padding_value, **kwargs)
+        self.n_fft = n_fft
+        self.hop_length = hop_length
+        self.f_min = f_min
+        self.f_max = f_max
+        self.mean = mean
+        self.std = std
+
+    def frames(self, seconds: float) -> int:
+        """Frames that a clip of so many seconds has; at least one."""
+        samples = max(round(seconds * self.sampling_rate), self.n_fft)
+        return 1 + (samples - self.n_fft) // self.hop_length
+
+    def logmel(self, waveform: torch.Tensor) -> torch.Tensor:
+        """Waveform [..., samples] → normalised log-mel [..., mels, frames], on the waveform's device.
+
+        Shorter than a frame is filled with silence up to one.
+        """
+        missing = self.n_fft - waveform.shape[-1]
+        if missing > 0:
+            waveform = torch.nn.functional.pad(waveform, (0, missing))
+        return (torch.log(self._front_end(waveform.device)(waveform) + LOG_FLOOR) - self.mean) / self.std
+
+    def __call__(
+        self,
+        raw_speech: np.ndarray | torch.Tensor | Sequence,
+        sampling_rate: int | None = None,
+        return_tensors: str | None = None,
+        **_: Any,
+    ) -> BatchFeature:
+        """One or several waveforms → ``input_values`` [batch, mels, frames].
+
+        Args:
+            raw_speech: ``[samples]``, ``[batch, samples]`` or a list of ``[samples]``; the shorter are filled with silence.
+            sampling_rate: checked if given.
+            return_tensors: ``"pt"``, ``"np"`` or None for a list of arrays.
+
+        Raises:
+            ValueError: another sampling rate than the extractor's, more than one channel, or no samples.
+        """
+        self._check_rate(sampling_rate)
+        with torch.no_grad():
+            features = self.logmel(_batch(raw_speech))
+        if return_tensors == "pt":
+            return BatchFeature({"input_values": features})
+        arrays = features.cpu().numpy()
+        return BatchFeature({"input_values": arrays if return_tensors == "np" else list(arrays)})
+
+    def _check_rate(self, sampling_rate: int | None) -> None:
+        if sampling_rate is not None and sampling_rate != self.sampling_rate:
+            raise ValueError(
+                f"This feature extractor expects {self.sampling_rate} samples a second and got {sampling_rate}; resample first, "
+                f"for example by genre_lib.audio.load(path, {self.sampling_rate})."
+            )
+
+    def _front_end(self, device: torch.device) -> MelSpectrogram:
+        return _mel_spectrogram(
+            self.sampling_rate, self.n_fft, self.hop_length, self.feature_size, self.f_min, self.f_max, device
+        )
+
+
+@lru_cache(maxsize=8)
+def _mel_spectrogram(
+    sampling_rate: int, n_fft: int, hop: int, mels: int, f_min: float, f_max: float | None, device: torch.device
+) -> MelSpectrogram:
+    # Kept outside the extractor, whose attributes are written into preprocessor_config.json.
+    return MelSpectrogram(
+        sampling_rate,
+        n_fft=n_fft,
+        hop_length=hop,
+        n_mels=mels,
+        f_min=f_min,
+        f_max=f_max,
+        center=False,
+        norm="slaney",
+        mel_scale="slaney",
+    ).to(device)
+
+
+def _batch(raw: np.ndarray | torch.Tensor | Sequence) -> torch.Tensor:
+    """Whatever came as one float32 tensor [batch, samples]."""
+    several = not isinstance(raw, np.ndarray | torch.Tensor) and len(raw) > 0 and not np.isscalar(raw[0])
+    waveforms = [torch.as_tensor(w, dtype=torch.float32) for w in (raw if several else [raw])]
+    if not several and waveforms[0].ndim == 2:
+        waveforms = list(waveforms[0])
+    if not waveforms or any(w.ndim != 1 or w.numel() == 0 for w in waveforms):
+        shapes = ", ".join(str(tuple(w.shape)) for w in waveforms)
+        raise ValueError(f"Expected mono waveforms of shape [samples] or [batch, samples], and got {shapes or 'nothing'}.")
+    return torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)
