@@ -1,7 +1,7 @@
 """Networks and their feature extractors, in the Hugging Face format.
 
-Importing this package makes the CNN known to transformers' Auto classes, so that ``AutoModelForAudioClassification`` and
-``pipeline("audio-classification", model=folder)`` work on its folders as on any other's.
+Importing this package makes the CNN known to transformers' Auto classes, so that ``AutoModelForAudioClassification``
+and ``pipeline("audio-classification", model=folder)`` work on its folders as on any other's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A small residual network over log-mels.
 
-Short clips, 3×3 convolutions and a pooling over the whole clip, after the short-chunk CNN with residual blocks, which did best among the
-networks compared by Won, Ferraro, Bogdanov and Serra, "Evaluation of CNN-based automatic music tagging models" (2020, arXiv:2006.00751).
+Short clips, 3×3 convolutions and a pooling over the whole clip, after the short-chunk CNN with residual blocks, which
+did best among the networks compared by Won, Ferraro, Bogdanov and Serra, "Evaluation of CNN-based automatic music
+tagging models" (2020, arXiv:2006.00751).
 """
 
 from __future__ import annotations
@@ -31,9 +32,9 @@ class GenreCNNConfig(PreTrainedConfig):
         channels: channels of the residual stages; every stage but the first halves both axes.
         blocks_per_stage: residual blocks in a stage.
         stem_stride: stride of the first convolution.
-        pooling: how frames become an embedding, one of ``POOLINGS`` (mean; mean and maximum; mean and deviation over time).
+        pooling: how frames become an embedding, one of ``POOLINGS``: mean; mean and maximum; mean and deviation.
         clip_norm: what is taken out of a clip before the network, one of ``CLIP_NORMS``.
-        dynamic_range: values further below the clip's maximum are raised to it (in the extractor's units); None to keep all.
+        dynamic_range: what lies further below the clip's maximum is raised (in the extractor's units); None: kept.
         dropout: share of the embedding dropped in training.
         channel_dropout: share of channels dropped inside a block in training.
         label_smoothing: used where labels are given to ``forward``.
@@ -73,7 +74,7 @@ class GenreCNNConfig(PreTrainedConfig):
 
 
 class ResidualBlock(nn.Module):
-    """Two 3×3 convolutions beside a shortcut: [batch, c_in, mels, frames] → [batch, c_out, mels / stride, frames / stride]."""
+    """Two 3×3 convolutions beside a shortcut: [batch, c_in, m, n] → [batch, c_out, m / stride, n / stride]."""
 
     def __init__(self, c_in: int, c_out: int, stride: int, channel_dropout: float = 0.0) -> None:
         super().__init__()
@@ -84,7 +85,7 @@ class ResidualBlock(nn.Module):
         self.dropout = nn.Dropout2d(channel_dropout)
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or c_in != c_out:
-            # Averaging before the 1×1 convolution keeps what a strided one would skip (He et al. 2019, arXiv:1812.01187, ResNet-D).
+            # Averaging first keeps what a strided 1×1 convolution would skip (ResNet-D, arXiv:1812.01187).
             shrink = nn.AvgPool2d(stride, ceil_mode=True) if stride != 1 else nn.Identity()
             self.shortcut = nn.Sequential(shrink, nn.Conv2d(c_in, c_out, 1, bias=False), nn.BatchNorm2d(c_out))
 

@@ -1,14 +1,12 @@
 """A model as a folder: weights as safetensors, configuration, feature extractor, and how to cut and pool.
 
-What the folder of a transformers model holds, and in ``config.json`` under ``inference`` the lengths and the temperature of
-:class:`InferenceSettings`. Nothing in it is executed: neither pickles nor code.
+What the folder of a transformers model holds, and in ``config.json`` under ``inference`` the lengths and the
+temperature of :class:`InferenceSettings`. Nothing in it is executed: neither pickles nor code.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import shutil
 import uuid
 from dataclasses import asdict, dataclass, fields
@@ -116,7 +114,7 @@ def save(model: GenreModel, folder: Path | str) -> GenreModel:
 
 
 def replace_folder(new: Path, place: Path) -> None:
-    """Put the folder ``new`` at ``place``; what stood there is moved away, and comes back if ``new`` cannot be moved."""
+    """Put the folder ``new`` at ``place``; what stood there is moved away, and back if ``new`` cannot be moved."""
     old = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.old")
     if place.exists():
         place.replace(old)
@@ -156,14 +154,16 @@ def weights_digest(folder: Path) -> str:
 
 def _require_files(folder: Path) -> None:
     if not folder.is_dir():
-        raise ModelNotFound(f"Expected a model folder at {folder}, and there is none. `genre models list` shows what is there.")
+        raise ModelNotFound(f"Expected a model folder at {folder}, and there is none. `genre models list` shows them.")
     missing = [name for name in (CONFIG, PREPROCESSOR) if not (folder / name).is_file()]
     if not any(folder.glob("*.safetensors")):
         missing.append(WEIGHTS)
     if missing:
         pickled = any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.ckpt"))
         hint = " Pickled weights are never loaded; save them with safe_serialization." if pickled else ""
-        raise ModelInvalid(f"Expected {CONFIG}, {PREPROCESSOR} and {WEIGHTS} in {folder}; missing: {', '.join(missing)}.{hint}")
+        raise ModelInvalid(
+            f"Expected {CONFIG}, {PREPROCESSOR} and {WEIGHTS} in {folder}; missing: {', '.join(missing)}.{hint}"
+        )
 
 
 def _read(folder: Path) -> tuple[PreTrainedModel, FeatureExtractionMixin]:
@@ -184,8 +184,9 @@ def _inference_settings(config: Any) -> InferenceSettings:
     hop = float(stored.get("hop_seconds", clip))
     settings = InferenceSettings(clip, hop, float(stored.get("temperature", 1.0)))
     for field in fields(settings):
-        if not getattr(settings, field.name) > 0:
-            raise ValueError(f"inference.{field.name} in {CONFIG} must be positive, and is {getattr(settings, field.name)}")
+        value = getattr(settings, field.name)
+        if not value > 0:
+            raise ValueError(f"inference.{field.name} in {CONFIG} must be positive, and is {value}")
     return settings
 
 

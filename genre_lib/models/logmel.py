@@ -19,8 +19,8 @@ class LogMelFeatureExtractor(SequenceFeatureExtractor):
     """Waveform [samples] → normalised log-mel [mels, frames].
 
     Natural logarithm of the power in Slaney's mel bands, minus ``mean``, over ``std``. Frames are not centred: frame
-    ``i`` hears the samples ``[i * hop_length, i * hop_length + n_fft)`` and nothing else. So the frames of a clip that starts
-    on a multiple of ``hop_length`` are a slice of the frames of the whole track, which can then be computed once and kept.
+    ``i`` hears the samples ``[i * hop_length, i * hop_length + n_fft)`` and nothing else. So the frames of a clip that
+    starts on a multiple of ``hop_length`` are a slice of the whole track's, which can be computed once and kept.
 
     Args:
         feature_size: mel bands.
@@ -42,8 +42,8 @@ class LogMelFeatureExtractor(SequenceFeatureExtractor):
         hop_length: int = 512,
         f_min: float = 30.0,
         f_max: float | None = None,
-        mean: float = -6.0,
-        std: float = 3.5,
+        mean: float = -4.3,
+        std: float = 4.8,
         **kwargs: Any,
     ) -> None:
         kwargs["return_attention_mask"] = False
@@ -80,7 +80,7 @@ class LogMelFeatureExtractor(SequenceFeatureExtractor):
         """One or several waveforms → ``input_values`` [batch, mels, frames].
 
         Args:
-            raw_speech: ``[samples]``, ``[batch, samples]`` or a list of ``[samples]``; the shorter are filled with silence.
+            raw_speech: ``[samples]``, ``[batch, samples]`` or a list of ``[samples]``, filled to one length.
             sampling_rate: checked if given.
             return_tensors: ``"pt"``, ``"np"`` or None for a list of arrays.
 
@@ -98,8 +98,8 @@ class LogMelFeatureExtractor(SequenceFeatureExtractor):
     def _check_rate(self, sampling_rate: int | None) -> None:
         if sampling_rate is not None and sampling_rate != self.sampling_rate:
             raise ValueError(
-                f"This feature extractor expects {self.sampling_rate} samples a second and got {sampling_rate}; resample first, "
-                f"for example by genre_lib.audio.load(path, {self.sampling_rate})."
+                f"This feature extractor expects {self.sampling_rate} samples a second and got {sampling_rate}; "
+                f"resample first, for example by genre_lib.audio.load(path, {self.sampling_rate})."
             )
 
     def _front_end(self, device: torch.device) -> MelSpectrogram:
@@ -134,5 +134,5 @@ def _batch(raw: np.ndarray | torch.Tensor | Sequence) -> torch.Tensor:
         waveforms = list(waveforms[0])
     if not waveforms or any(w.ndim != 1 or w.numel() == 0 for w in waveforms):
         shapes = ", ".join(str(tuple(w.shape)) for w in waveforms)
-        raise ValueError(f"Expected mono waveforms of shape [samples] or [batch, samples], and got {shapes or 'nothing'}.")
+        raise ValueError(f"Expected mono waveforms [samples] or [batch, samples], and got {shapes or 'nothing'}.")
     return torch.nn.utils.rnn.pad_sequence(waveforms, batch_first=True)

@@ -1,0 +1,229 @@
+"""Models by name: which there are, which one is served, and putting new ones beside them.
+
+A model is a folder below ``settings.models_path``, or the starter at ``settings.model_path``; its name is the folder's.
+The served one is named by the file ``active.json`` there, which is replaced whole, so that a server can watch it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import shutil
+import struct
+import uuid
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from genre_lib.errors import ConfigurationError, ModelExists, ModelInUse, ModelInvalid, ModelNotFound
+from genre_lib.settings import Settings
+
+POINTER = "active.json"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""What a model may be called: no separators and no leading dot, so a name is never a path elsewhere."""
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What can be said of a model without loading it."""
+
+    name: str
+    folder: Path
+    kind: str
+    genres: list[str]
+    parameters: int
+    size_bytes: int
+    created: str
+    base_model: str | None = None
+    active: bool = False
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+def list_models(settings: Settings) -> list[ModelInfo]:
+    """The starter and all published models, by name; folders that hold no model are passed over."""
+    served = _served(settings)
+    return [describe(folder, active=folder == served) for folder in _folders(settings)]
+
+
+def describe(folder: Path, *, active: bool = False) -> ModelInfo:
+    """Read a model folder's small files.
+
+    Raises:
+        ModelInvalid: there is no configuration, or it is no JSON.
+    """
+    config = _config(folder)
+    labels = config.get("id2label") or {}
+    return ModelInfo(
+        name=folder.name,
+        folder=folder,
+        kind=str(config.get("model_type", "unknown")),
+        genres=[labels[key] for key in sorted(labels, key=int)],
+        parameters=sum(map(_parameters, folder.glob("*.safetensors"))),
+        size_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
+        created=datetime.fromtimestamp((folder / "config.json").stat().st_mtime, UTC).isoformat(timespec="seconds"),
+        base_model=config.get("base_model"),
+        active=active,
+        metrics=_json(folder / "metrics.json"),
+    )
+
+
+def by_name(name: str, settings: Settings) -> Path:
+    """Folder of the model of that name, and never one outside the models' folder: for names that come from strangers.
+
+    Raises:
+        ModelNotFound: there is none; the message lists the names that there are.
+    """
+    for folder in _folders(settings):
+        if folder.name == name:
+            return folder
+    names = ", ".join(folder.name for folder in _folders(settings)) or "none at all"
+    raise ModelNotFound(f"There is no model {name!r}; there are: {names}.")
+
+
+def resolve(name_or_folder: str | Path, settings: Settings) -> Path:
+    """A model folder, by its name or its path.
+
+    Raises:
+        ModelNotFound: neither is there.
+    """
+    name = str(name_or_folder)
+    if NAME.fullmatch(name) and any(folder.name == name for folder in _folders(settings)):
+        return by_name(name, settings)
+    if Path(name).expanduser().is_dir():
+        return Path(name).expanduser()
+    return by_name(name, settings)
+
+
+def active(settings: Settings) -> Path:
+    """Folder of the model that is served: the promoted one, else ``settings.model_path``.
+
+    Raises:
+        ModelNotFound: the promoted model is gone.
+    """
+    pointer = _json(settings.models_path / POINTER)
+    return by_name(pointer["name"], settings) if pointer.get("name") else settings.model_path.resolve()
+
+
+def promote(name: str, settings: Settings) -> Path:
+    """Serve this model from now on. It is loaded once first, so that a broken one is never served.
+
+    Raises:
+        ModelNotFound, ModelInvalid: it is not there, or cannot be loaded.
+    """
+    from genre_lib.models.folder import load  # seconds of imports that listing does not need
+
+    folder = by_name(name, settings)
+    load(folder)
+    settings.models_path.mkdir(parents=True, exist_ok=True)
+    content = {"name": name, "promoted_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    aside = settings.models_path / f".{POINTER}.{uuid.uuid4().hex[:8]}"
+    aside.write_text(json.dumps(content) + "\n", encoding="utf-8")
+    aside.replace(settings.models_path / POINTER)
+    return folder
+
+
+def remove(name: str, settings: Settings) -> None:
+    """Delete a published model.
+
+    Raises:
+        ModelNotFound: there is none of that name.
+        ModelInUse: it is served, or is the starter.
+    """
+    folder = by_name(name, settings)
+    if folder == settings.model_path.resolve():
+        raise ModelInUse(f"{name} is the starter model, from which all others are trained; it stays.")
+    if folder == _served(settings):
+        raise ModelInUse(f"{name} is served at present; promote another model first, then remove it.")
+    gone = folder.with_name(f".{name}.{uuid.uuid4().hex[:8]}.old")
+    folder.replace(gone)
+    shutil.rmtree(gone)
+
+
+def publish(folder: Path | str, name: str, settings: Settings, overwrite: bool = False) -> Path:
+    """Copy a model folder to ``settings.models_path`` under a name.
+
+    Raises:
+        ConfigurationError: the name is none.
+        ModelExists: there is one of that name already, and ``overwrite`` is false.
+    """
+    if not NAME.fullmatch(name):
+        raise ConfigurationError(
+            f"A model's name begins with a letter or digit, goes on with those or '.', '_', '-', and is not {name!r}."
+        )
+    if name == settings.model_path.resolve().name:
+        raise ModelExists(f"{name} is the starter model's name; choose another.")
+    return install(folder, settings.models_path / name, overwrite=overwrite)
+
+
+def install(folder: Path | str, place: Path | str, overwrite: bool = False) -> Path:
+    """Copy a model folder to any place: aside first, then put there whole.
+
+    Raises:
+        ModelExists: something is there already, and ``overwrite`` is false; or what is there is no model.
+        ModelInvalid: ``folder`` is no model.
+    """
+    from genre_lib.models.folder import replace_folder
+
+    source, place = Path(folder), Path(place)
+    _config(source)
+    if place.exists() and not overwrite:
+        raise ModelExists(
+            f"There is a model at {place} already; choose another name, or say that it shall be replaced."
+        )
+    if place.exists() and any(place.iterdir()) and not (place / "config.json").is_file():
+        raise ModelExists(f"{place} holds files and is no model folder, so it is left alone; choose another place.")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    aside = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.new")
+    try:
+        shutil.copytree(source, aside)
+        replace_folder(aside, place)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return place.resolve()
+
+
+def _folders(settings: Settings) -> list[Path]:
+    """Every model folder once; a published model hides no starter of the same name."""
+    starter = settings.model_path.resolve()
+    found = {starter.name: starter} if (starter / "config.json").is_file() else {}
+    for config in sorted(settings.models_path.resolve().glob("*/config.json")):
+        if NAME.fullmatch(config.parent.name):
+            found.setdefault(config.parent.name, config.parent)
+    return [found[name] for name in sorted(found)]
+
+
+def _served(settings: Settings) -> Path | None:
+    try:
+        return active(settings)
+    except ModelNotFound:
+        return None
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    config = _json(folder / "config.json")
+    if not config:
+        raise ModelInvalid(
+            f"Expected a model folder with a config.json at {folder}, and there is none that can be read."
+        )
+    return config
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _parameters(weights: Path) -> int:
+    """Numbers in a safetensors file, by its header alone: eight bytes of length, then JSON."""
+    try:
+        with weights.open("rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(min(length, weights.stat().st_size)))
+        return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
+    except (OSError, ValueError, struct.error, KeyError, TypeError):
+        return 0

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from test_folder import make_foreign
+
+from genre_lib.models.folder import load, save
+from genre_lib.models.head import freeze_backbone, rest_frozen, with_genres
+
+
+@pytest.mark.parametrize("kind", ["ast", "hubert", "wav2vec2"])
+def test_shared_genres_keep_their_rows(kind, tmp_path):
+    make_foreign(kind, tmp_path / kind)
+    model = load(tmp_path / kind)
+    clip = model.extractor(np.random.default_rng(0).normal(size=16000).astype(np.float32), sampling_rate=16000,
+                           return_tensors="pt")  # fmt: skip
+    before = model.network(**clip).logits[0]
+    assert with_genres(model.network, ["hiphop", "polka", "rock"]) == ["hiphop", "rock"]
+    after = model.network(**clip).logits[0]
+    assert torch.allclose(after[[0, 2]], before[[2, 1]], atol=1e-6)
+    assert load(save(model, tmp_path / "new").folder).genres == ["hiphop", "polka", "rock"]
+
+
+def test_a_frozen_backbone_does_not_move(tiny_model):
+    network = load(tiny_model).network
+    freeze_backbone(network)
+    network.train()
+    rest_frozen(network)
+    before = {name: value.clone() for name, value in network.backbone.state_dict().items()}
+    network(torch.randn(4, 128, 30), labels=torch.tensor([0, 1, 2, 3])).loss.backward()
+    assert all(torch.equal(value, before[name]) for name, value in network.backbone.state_dict().items())
+    assert [name for name, p in network.named_parameters() if p.grad is not None] == [
+        "classifier.weight",
+        "classifier.bias",
+    ]

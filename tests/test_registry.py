@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+
+from genre_lib import registry
+from genre_lib.errors import ConfigurationError, ModelExists, ModelInUse, ModelInvalid, ModelNotFound
+from genre_lib.settings import Settings, get_settings
+
+
+@pytest.fixture
+def settings(tmp_path, tiny_model) -> Settings:
+    shutil.copytree(tiny_model, tmp_path / "pretrained" / "starter")
+    return get_settings(model_path=tmp_path / "pretrained" / "starter", models_path=tmp_path / "models")
+
+
+def test_the_starter_is_active_until_another_is_promoted(settings, tiny_model):
+    assert registry.active(settings) == settings.model_path.resolve()
+    registry.publish(tiny_model, "mine", settings)
+    registry.promote("mine", settings)
+    assert registry.active(settings) == (settings.models_path / "mine").resolve()
+    pointer = json.loads((settings.models_path / "active.json").read_text())
+    assert set(pointer) == {"name", "promoted_at"} and pointer["name"] == "mine"
+    registry.promote("starter", settings)
+    assert registry.active(settings) == settings.model_path.resolve()
+
+
+def test_listing_counts_by_the_files(settings, tiny_model):
+    from genre_lib.models.folder import load
+
+    registry.publish(tiny_model, "mine", settings)
+    (settings.models_path / "mine" / "metrics.json").write_text('{"accuracy": {"value": 0.5}}')
+    (settings.models_path / "rubbish").mkdir()
+    mine, starter = registry.list_models(settings)
+    network = load(tiny_model).network
+    assert (mine.name, starter.name, mine.active, starter.active) == ("mine", "starter", False, True)
+    assert mine.genres == list(network.config.id2label.values())
+    assert mine.kind == "genre_cnn"
+    assert mine.parameters == sum(value.numel() for value in network.state_dict().values())
+    assert mine.size_bytes > mine.parameters * 4
+    assert mine.metrics["accuracy"]["value"] == 0.5
+
+
+def test_resolving_names_and_folders(settings, tiny_model):
+    assert registry.resolve("starter", settings) == settings.model_path.resolve()
+    assert registry.resolve(tiny_model, settings) == tiny_model
+    with pytest.raises(ModelNotFound, match="no model 'other'; there are: starter"):
+        registry.resolve("other", settings)
+
+
+@pytest.mark.parametrize("name", ["../pretrained/starter", "/etc", "", "."])
+def test_a_stranger_reaches_no_folder_elsewhere(settings, name):
+    with pytest.raises(ModelNotFound):
+        registry.by_name(name, settings)
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "", "x" * 101])
+def test_bad_names_are_refused(settings, tiny_model, name):
+    with pytest.raises(ConfigurationError, match="name"):
+        registry.publish(tiny_model, name, settings)
+
+
+def test_publishing_does_not_replace_unless_told(settings, tiny_model):
+    registry.publish(tiny_model, "mine", settings)
+    with pytest.raises(ModelExists):
+        registry.publish(tiny_model, "mine", settings)
+    registry.publish(tiny_model, "mine", settings, overwrite=True)
+    assert [path.name for path in settings.models_path.iterdir()] == ["mine"]
+    with pytest.raises(ModelExists, match="starter"):
+        registry.publish(tiny_model, "starter", settings, overwrite=True)
+
+
+def test_a_folder_of_other_things_is_never_replaced(tiny_model, tmp_path):
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music" / "song.mp3").write_bytes(b"x")
+    with pytest.raises(ModelExists, match="no model folder"):
+        registry.install(tiny_model, tmp_path / "music", overwrite=True)
+    assert (tmp_path / "music" / "song.mp3").exists()
+    with pytest.raises(ModelInvalid):
+        registry.install(tmp_path / "music", tmp_path / "new")
+
+
+def test_removing(settings, tiny_model):
+    registry.publish(tiny_model, "mine", settings)
+    registry.promote("mine", settings)
+    with pytest.raises(ModelInUse, match="served"):
+        registry.remove("mine", settings)
+    with pytest.raises(ModelInUse, match="starter"):
+        registry.remove("starter", settings)
+    registry.promote("starter", settings)
+    registry.remove("mine", settings)
+    assert [info.name for info in registry.list_models(settings)] == ["starter"]
+    with pytest.raises(ModelNotFound):
+        registry.remove("mine", settings)
+
+
+def test_a_broken_model_is_not_promoted(settings, tiny_model):
+    folder = registry.publish(tiny_model, "mine", settings)
+    (folder / "model.safetensors").write_bytes(b"broken")
+    with pytest.raises(ModelInvalid):
+        registry.promote("mine", settings)
+    assert registry.active(settings) == settings.model_path.resolve()
