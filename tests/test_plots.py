@@ -1,0 +1,157 @@
+"""What the figures say: titles, labels, numbers; and that they leave no trace in Matplotlib."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from genre_lib import metrics, plots
+
+PNG = b"\x89PNG"
+
+
+@dataclass
+class Guess:
+    genre: str
+    confidence: float
+
+
+@dataclass
+class Stretch:
+    start: float
+    end: float
+    predictions: list[Guess]
+
+
+@pytest.fixture
+def tracks() -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "genre": ["rock"] * 5 + ["a genre whose name is far too long for any axis, $x$"],
+            "split": ["train"] * 3 + ["valid", "test", "train"],
+            "duration": [60.0, 30.0, 90.0, 60.0, np.nan, 30.0],
+        }
+    )
+
+
+@pytest.fixture
+def history() -> pd.DataFrame:
+    return pd.DataFrame(
+        {"epoch": [1, 2], "train_loss": [1.0, 0.5], "valid_loss": [1.1, 0.9], "valid_accuracy": [0.5, 0.7]}
+    )
+
+
+def texts(axes) -> list[str]:
+    return [text.get_text() for text in axes.texts]
+
+
+def test_class_balance_counts(tracks):
+    axes = plots.class_balance(tracks).axes[0]
+    assert axes.get_title(loc="left") == "6 tracks of 2 genres"
+    assert axes.get_xlabel() == "tracks"
+    assert texts(axes) == ["5", "1"]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["train", "valid", "test"]
+
+
+def test_durations_leave_out_the_unknown(tracks):
+    axes = plots.durations(tracks).axes[0]
+    assert axes.get_title(loc="left") == "Length of 5 tracks, 0.1 hours in all"
+    assert axes.get_xlabel() == "seconds"
+
+
+def test_mel_has_a_picture_for_each_genre_in_hertz():
+    mels = {genre: np.zeros((8, 20)) - i for i, genre in enumerate(["rock", "jazz", "pop", "ska"])}
+    figure = plots.mel_per_genre(mels, hop_seconds=0.1, frequencies=np.linspace(100, 5000, 8))
+    pictures = [axes for axes in figure.axes if axes.get_title(loc="left")]
+    assert [axes.get_title(loc="left") for axes in pictures] == ["rock", "jazz", "pop", "ska"]
+    assert pictures[0].get_xlim() == pytest.approx((0, 2.0))
+    assert [tick.get_text() for tick in pictures[0].get_yticklabels()] == ["250", "1000", "4000"]
+
+
+def test_confusion_prints_tracks_and_the_sum():
+    axes = plots.confusion_matrix(np.array([[3, 1], [0, 2]]), ["rock", "pop"]).axes[0]
+    assert axes.get_title(loc="left") == "5 of 6 tracks right"
+    assert texts(axes) == ["3", "1", "2"]
+    assert (axes.get_ylabel(), axes.get_xlabel()) == ("true genre", "predicted genre")
+
+
+def test_large_confusion_has_no_numbers():
+    figure = plots.confusion_matrix(np.eye(50, dtype=int), [f"genre {i}" for i in range(50)])
+    assert texts(figure.axes[0]) == []
+    assert figure.get_figwidth() < 13
+
+
+def test_confusion_of_a_genre_without_tracks():
+    assert plots.to_png(plots.confusion_matrix(np.array([[1, 0], [0, 0]]), ["rock", "pop"])).startswith(PNG)
+
+
+def test_reliability_names_both():
+    bins = metrics.reliability_bins(np.array([[0.9, 0.1], [0.6, 0.4]]), np.array([0, 1]))
+    figure = plots.reliability(bins, bins)
+    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert legend == ["perfectly calibrated", "before scaling", "after scaling"]
+    assert figure.axes[0].get_title(loc="left") == "Reliability over 2 tracks"
+
+
+def test_learning_curves_draw_what_is_there(history):
+    figure = plots.learning_curves(history, best_epoch=2)
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Loss", "Validation score"]
+    loss = figure.axes[0].lines[0]
+    assert loss.get_ydata().tolist() == [1.0, 0.5]
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_learning_curves_of_hardly_any_epoch(history, rows):
+    assert plots.to_png(plots.learning_curves(history[:rows])).startswith(PNG)
+
+
+def test_prediction_bars_sort_and_cut():
+    axes = plots.prediction_bars([Guess("pop", 0.1), Guess("rock", 0.7), Guess("jazz", 0.2)], top_k=2).axes[0]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["rock", "jazz"]
+    assert texts(axes) == ["70%", "20%"]
+
+
+def test_timeline_ends_with_the_track_and_gathers_the_rest():
+    segments = [Stretch(i, i + 2.0, [Guess(f"g{k}", 0.1) for k in range(10)]) for i in range(3)]
+    axes = plots.timeline(segments).axes[0]
+    assert axes.get_xlim() == (0, 4.0)
+    assert next(text.get_text() for text in axes.get_legend().get_texts()) == "other"
+    assert len(axes.get_legend().get_texts()) == len(plots.BANDS) + 1
+
+
+def test_compare_runs_and_intervals_when_there_are_none():
+    assert texts(plots.compare_runs({}).axes[0]) == ["no runs yet"]
+    assert texts(plots.accuracy_intervals({"a": None}).axes[0]) == ["nothing evaluated yet"]
+
+
+def test_compare_runs_has_a_line_for_each(history):
+    axes = plots.compare_runs(
+        {"first": history, "second": history[:1], "no scores": pd.DataFrame({"epoch": [1]})}
+    ).axes[0]
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["first", "second"]
+
+
+def test_accuracy_intervals_print_the_value():
+    figure = plots.accuracy_intervals(
+        {"base": metrics.Interval(0.7, 0.6, 0.8), "tuned": metrics.Interval(0.9, 0.8, 1.0)}
+    )
+    assert texts(figure.axes[0]) == ["70.0%", "90.0%"]
+
+
+def test_save_writes_a_png_and_nothing_beside_it(tmp_path, history):
+    path = plots.save(plots.learning_curves(history), tmp_path / "figures" / "curves.png")
+    assert path.read_bytes().startswith(PNG)
+    assert [entry.name for entry in path.parent.iterdir()] == ["curves.png"]
+
+
+def test_settings_are_not_touched_and_no_figure_stays_open(tracks):
+    before = dict(matplotlib.rcParams)
+    figure = plots.class_balance(tracks)
+    assert figure._repr_png_().startswith(PNG)
+    assert dict(matplotlib.rcParams) == before
+    assert plt.get_fignums() == []
