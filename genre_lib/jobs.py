@@ -68,12 +68,11 @@ def run_notebook(
     notebook, output = Path(notebook).absolute(), Path(output).absolute()
     check_parameters(notebook, parameters)
     output.parent.mkdir(parents=True, exist_ok=True)
-    before = stamp(output.parent / RESULT)
     events = EventTail(output.parent / EVENTS, on_event or (lambda event: None))
     with started(notebook, parameters, output) as job:
         wait(job, events, timeout)
     events.read()
-    if job.process.returncode != 0 or stamp(output.parent / RESULT) in (None, before):
+    if job.process.returncode != 0 or not (output.parent / RESULT).is_file():
         raise RunFailed(f"{failure(job, output)}. The executed notebook: {output}")
 
 
@@ -252,11 +251,6 @@ class EventTail:
             return
         if isinstance(event, dict):
             self.on_event(event)
-
-
-def stamp(path: Path) -> tuple[int, int] | None:
-    """What changes when a file is written anew; None where there is no file."""
-    return (path.stat().st_mtime_ns, path.stat().st_ino) if path.is_file() else None
 
 
 def failure(job: Job, output: Path) -> str:

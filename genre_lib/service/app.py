@@ -1,0 +1,70 @@
+"""The service put together: routes, the shape of errors, the bounds around every request."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from fastapi import APIRouter
+from starlette.formparsers import MultiPartParser
+
+from genre_lib import __version__, registry
+from genre_lib.service import errors, health, models, predict
+from genre_lib.service.limits import MIB, Deadline, InFlightLimit, UploadLimit
+from genre_lib.service.server import GenreServer, Middlewares, quiet_logs, run, shared_folder
+from genre_lib.service.status import WorkerStatus
+from genre_lib.settings import Settings
+
+ROUTERS: tuple[APIRouter, ...] = (predict.router, health.router, models.router)
+"""One for each concept; a new one is added here."""
+
+FORM_BYTES = MIB
+"""What a form may hold beside its file."""
+
+DESCRIPTION = "The genres of a track. Every error is `{detail, code}`: a sentence, and a word for machines."
+
+
+def create_server(settings: Settings, folder: Path) -> GenreServer:
+    """The server, not yet running.
+
+    Args:
+        settings: model, limits, batching.
+        folder: what the processes share; see :func:`genre_lib.service.server.shared_folder`.
+    """
+    server = GenreServer(settings, folder, bounds(settings))
+    MultiPartParser.spool_max_size = MIB  # LitServe keeps uploads in memory, to pickle them; ours go as files
+    app = server.app
+    app.title, app.version, app.description = "genre_lib", __version__, DESCRIPTION
+    app.state.settings, app.state.worker = settings, server.worker
+    for router in ROUTERS:
+        app.include_router(router)
+    errors.install(app)
+    return server
+
+
+def bounds(settings: Settings) -> Middlewares:
+    """The outermost stands last: the deadline is over the upload and the waiting, too."""
+    return [
+        (UploadLimit, {"max_bytes": settings.max_audio_bytes + FORM_BYTES}),
+        (InFlightLimit, {"most": settings.max_requests_in_flight}),
+        (Deadline, {"seconds": settings.request_timeout}),
+    ]
+
+
+def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
+    """Serve at the settings' host and port until a signal says to end.
+
+    Raises:
+        ConfigurationError: the address cannot be listened on.
+        ModelNotFound, ModelInvalid: the active model is not there, or cannot be loaded.
+        ServerFailed: the HTTP process ended by itself.
+    """
+    registry.describe(registry.active(settings))
+    quiet_logs()
+
+    def started(said: WorkerStatus) -> None:
+        address = f"http://{settings.host}:{settings.port}"
+        say(f"Serving {said.model_name} ({said.model_version}) at {address}; its pages are at {address}/docs.")
+
+    with shared_folder() as folder:
+        server = create_server(settings, folder)
+        server.on_started = started
+        run(server, settings.host, settings.port)

@@ -1,0 +1,30 @@
+"""``GET /health``: whether the service can predict, and with what."""
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse
+
+from genre_lib import __version__
+from genre_lib.service.schemas import Batches, Health, NotReady, ServedModel
+
+router = APIRouter(tags=["service"])
+
+NOT_READY = "The worker is starting; ask again in a few seconds."
+
+
+@router.get("/health", response_model=Health, responses={503: {"model": NotReady, "description": NOT_READY}})
+def health(request: Request) -> JSONResponse:
+    """200 once the worker can predict, 503 before and while it is started again."""
+    worker = request.app.state.worker
+    said, ready = worker.status, worker.ready()
+    model = ServedModel(name=said.model_name, version=said.model_version) if said.model_name else None
+    state = Health(
+        status="ok" if ready else "starting",
+        version=__version__,
+        model=model,
+        error=said.error,
+        batches=Batches(passes=said.passes, tracks=said.tracks, mean=round(said.mean_batch, 2)),
+    )
+    if ready:
+        return JSONResponse(state.model_dump())
+    answer = NotReady(detail=NOT_READY, code="not_ready", **state.model_dump())
+    return JSONResponse(answer.model_dump(), 503, headers={"Retry-After": "5"})

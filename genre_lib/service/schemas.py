@@ -1,0 +1,91 @@
+"""What the service answers, as types; the OpenAPI page is made of them."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Schema(BaseModel):
+    """Base of all answers; ``model_name`` and its like are ours to use."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+
+class GenreConfidence(Schema):
+    """A genre and how sure the model is of it."""
+
+    genre: str = Field(examples=["jazz"])
+    confidence: float = Field(ge=0, le=1, description="Calibrated probability.", examples=[0.87])
+
+
+class Segment(Schema):
+    """A part of the track and what it sounds like."""
+
+    start: float = Field(description="Seconds from the beginning.", examples=[0.0])
+    end: float = Field(description="Seconds from the beginning.", examples=[3.0])
+    predictions: list[GenreConfidence]
+
+
+class PredictAnswer(Schema):
+    """The genres of one track, the likeliest first."""
+
+    model_name: str = Field(examples=["genre_classifier"])
+    model_version: str = Field(description="Twelve digits that change with the weights.", examples=["4f0c6a1e9b72"])
+    duration: float = Field(description="Seconds that were heard.", examples=[30.0])
+    predictions: list[GenreConfidence]
+    timeline: list[Segment] | None = Field(None, description="Only where it was asked for.")
+    warning: str | None = Field(None, description="Only where there is one: that the file was cut off, for example.")
+
+
+class ModelEntry(Schema):
+    """A model that ``model_name`` may name."""
+
+    name: str
+    active: bool = Field(description="Whether it answers where no model is named.")
+    kind: str = Field(description="The network's architecture.", examples=["genre_cnn"])
+    genres: list[str]
+    parameters: int = Field(description="Numbers in the weights.")
+    size_bytes: int
+    created: str = Field(description="ISO 8601.")
+    base_model: str | None = Field(None, description="The model that it was fine-tuned from.")
+    accuracy: float | None = Field(None, description="On tracks that it was not trained on; null if unmeasured.")
+
+
+class ModelList(Schema):
+    """All models, by name."""
+
+    models: list[ModelEntry]
+
+
+class ServedModel(Schema):
+    """The model that answers where none is named."""
+
+    name: str
+    version: str
+
+
+class Batches(Schema):
+    """How tracks were put together since the worker started."""
+
+    passes: int = Field(description="Passes through the network.")
+    tracks: int = Field(description="Tracks in them.")
+    mean: float = Field(description="Tracks a pass; 0 before the first.")
+
+
+class Health(Schema):
+    """How the service is."""
+
+    status: str = Field(description="ok, or starting until the worker can predict.", examples=["ok"])
+    version: str = Field(description="Of genre_lib.")
+    model: ServedModel | None = Field(None, description="Null until one is loaded.")
+    error: str | None = Field(None, description="Why a promoted model is not served; the one before goes on.")
+    batches: Batches
+
+
+class ErrorBody(Schema):
+    """Every error looks like this."""
+
+    detail: str = Field(description="What was expected, what came, what to do.")
+    code: str = Field(description="One word for machines, stable over versions.", examples=["not_audio"])
+
+
+class NotReady(ErrorBody, Health):
+    """The worker cannot predict at present; ask again in a few seconds."""

@@ -1,0 +1,228 @@
+"""LitServe's processes, started with a reason where they do not start, and ended all together.
+
+Beside LitServe's manager there are three: the main process starts and ends the others, the HTTP process holds the port,
+and the worker holds the models. LitServe 0.2.19 by itself leaves some behind when it is told to end, and does not
+notice when the HTTP process is gone.
+"""
+
+import asyncio
+import logging
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from litserve import LitAPI, LitServer
+from litserve.utils import WorkerSetupStatus
+
+from genre_lib.errors import ConfigurationError, GenreLibError, ModelInvalid
+from genre_lib.service import status
+from genre_lib.service.api import GenreAPI
+from genre_lib.service.worker import Worker
+from genre_lib.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 0.25
+GRACE_SECONDS = 10
+"""What requests in flight have to end, when the server is stopped."""
+
+HOSTS = {"localhost": "127.0.0.1", "127.0.0.1": "127.0.0.1", "0.0.0.0": "0.0.0.0", "::": "::"}
+"""Addresses that LitServe listens on."""
+
+Middlewares = list[tuple[type, dict[str, Any]]]
+
+
+class ServerFailed(GenreLibError):
+    """A process that the server cannot do without ended by itself."""
+
+
+class GenreServer(LitServer):
+    """LitServe's processes for one :class:`GenreAPI`, without LitServe's routes.
+
+    Args:
+        settings: of the whole service.
+        folder: what the processes share: the worker's status, and the uploads while they are predicted.
+        middlewares: outermost last, with their arguments.
+    """
+
+    def __init__(self, settings: Settings, folder: Path, middlewares: Middlewares) -> None:
+        self.folder = folder
+        self.stopping = False
+        self.http_died = False
+        self.worker = Worker(self, folder)
+        self.on_started: Callable[[status.WorkerStatus], None] = lambda said: None
+        super().__init__(
+            GenreAPI(settings, folder),
+            accelerator="cpu",  # one worker, which chooses its device by the settings
+            devices=1,
+            timeout=settings.request_timeout,
+            middlewares=middlewares,  # type: ignore[arg-type]
+            restart_workers=True,  # so that the worker says which requests it holds
+        )
+        self.uvicorn_graceful_timeout = GRACE_SECONDS
+
+    def register_endpoints(self) -> None:
+        """None of LitServe's: ours stand in routers."""
+
+    @asynccontextmanager
+    async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
+        """The HTTP process's life: it looks after the worker meanwhile."""
+        async with super().lifespan(app):
+            watching = asyncio.create_task(self.worker.watch())
+            yield
+            watching.cancel()
+
+    def launch_inference_worker(self, lit_api: LitAPI) -> list:
+        with interrupts_ignored():
+            return super().launch_inference_worker(lit_api)
+
+    def verify_worker_status(self) -> None:
+        """Wait for the worker. LitServe would wait for ever for one that ended."""
+        while WorkerSetupStatus.READY not in self.workers_setup_status.values():
+            if self.stopping:
+                raise KeyboardInterrupt
+            if any(worker.exitcode is not None for worker in self.inference_workers):
+                raise ModelInvalid(status.read(self.folder).error or "The worker ended while it started; see above.")
+            time.sleep(LOOK_SECONDS)
+
+    def _start_worker_monitoring(self, manager: Any, uvicorn_workers: dict) -> None:
+        """In place of LitServe's, which looks after the workers alone, and starts new ones while the server ends."""
+        threading.Thread(target=self._watch, args=(list(uvicorn_workers.values()),), daemon=True).start()
+        self.on_started(status.read(self.folder))
+
+    def _watch(self, http: list) -> None:
+        while not self.stopping:
+            if not all(process.is_alive() for process in http):
+                self.http_died = True
+                self.stop()
+                return
+            self._restart_the_dead()
+            time.sleep(LOOK_SECONDS)
+
+    def _restart_the_dead(self) -> None:
+        for number, worker in enumerate(self.inference_workers):
+            if not worker.is_alive() and not self.stopping:
+                logger.error("the worker ended by itself (%s) and is started again", worker.exitcode)
+                self.inference_workers[number] = self.launch_single_inference_worker(self.lit_api, number)
+
+    def stop(self) -> None:
+        """Make ``run`` end. By a thread, for a signal may have interrupted this one amid a call to the manager."""
+        self.stopping = True
+        if self._shutdown_event is not None:
+            threading.Thread(target=set_quietly, args=(self._shutdown_event,), daemon=True).start()
+
+
+def run(server: GenreServer, host: str, port: int) -> None:
+    """Serve until a signal says to end; then no process, port or file is left.
+
+    Raises:
+        ConfigurationError: the address cannot be listened on.
+        ModelInvalid: the worker could not load the model.
+        ServerFailed: the HTTP process ended by itself.
+    """
+    require_address(host, port)
+    try:
+        with signals_stop(server), suppress(KeyboardInterrupt):
+            server.run(
+                HOSTS[host], port, num_api_servers=1, log_level="warning", generate_client_file=False, access_log=False
+            )
+    except (OSError, EOFError):  # the manager got the signal, too
+        if not server.stopping:
+            raise
+    finally:
+        end_children()
+    if server.http_died:
+        raise ServerFailed("The HTTP process ended by itself, so the server was stopped; the log above may say why.")
+
+
+@contextmanager
+def shared_folder() -> Iterator[Path]:
+    """A folder for what the processes share, gone afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="genre-serve-"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def require_address(host: str, port: int) -> None:
+    """Refuse what cannot be listened on before anything starts."""
+    if host not in HOSTS:
+        raise ConfigurationError(f"HOST must be one of {', '.join(HOSTS)}, and is {host!r}.")
+    if not 1024 <= port <= 65535:
+        raise ConfigurationError(f"PORT must be from 1024 to 65535, and is {port}.")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn does
+        try:
+            probe.bind((HOSTS[host], port))
+        except OSError as error:
+            raise ConfigurationError(
+                f"Port {port} of {host} cannot be used: {error.strerror}. End the program that holds it, or choose "
+                "another with --port or PORT."
+            ) from error
+
+
+@contextmanager
+def signals_stop(server: GenreServer) -> Iterator[None]:
+    """SIGTERM and Ctrl-C end the server in order; the second one at once."""
+    main = os.getpid()
+
+    def on_signal(number: int, frame: object) -> None:
+        if os.getpid() != main:  # the HTTP process, forked with this handler: uvicorn has done all there is to do
+            os._exit(0)
+        if server.stopping:
+            raise KeyboardInterrupt
+        server.stop()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def interrupts_ignored() -> Iterator[None]:
+    """A process that is started here ignores Ctrl-C from its first line on."""
+    if threading.current_thread() is not threading.main_thread():  # a worker that is started again
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def end_children() -> None:
+    """End what is left of the processes, LitServe's manager included."""
+    for child in multiprocessing.active_children():
+        child.terminate()
+    for child in multiprocessing.active_children():
+        child.join(GRACE_SECONDS)
+        if child.is_alive():
+            child.kill()
+            child.join()
+
+
+def set_quietly(event: Any) -> None:
+    """Set a manager's event, if the manager is still there."""
+    with suppress(OSError, EOFError):
+        event.set()
+
+
+def quiet_logs() -> None:
+    """Warnings and worse, one line each."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
