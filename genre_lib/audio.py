@@ -228,17 +228,19 @@ def _open(source: Source, limits: Limits) -> Iterator[_Opened]:
         size = file.seek(0, os.SEEK_END)
         _check_size(size, limits, name)
         try:
-            container = av.open(
-                _Reader(file),
-                metadata_errors="replace",
-                container_options={"format_whitelist": FORMATS},
-                io_open=_refuse_to_open,
-            )
-        except (av.FFmpegError, ValueError) as error:
-            raise NotAudio(_not_audio(name, "its bytes are in no known format")) from error
-        with container:
-            _check_streams(container, name)
-            yield _Opened(container, file, size, name)
+            with _open_container(file, name) as container:
+                _check_streams(container, name)
+                yield _Opened(container, file, size, name)
+        except OSError as error:  # the disk or the network under the file, not its content
+            raise _unreadable(name, error) from error
+
+
+def _open_container(file: BinaryIO, name: str) -> Any:
+    options = {"format_whitelist": FORMATS}
+    try:
+        return av.open(_Reader(file), metadata_errors="replace", container_options=options, io_open=_refuse_to_open)
+    except (av.FFmpegError, ValueError) as error:
+        raise NotAudio(_not_audio(name, "its bytes are in no known format")) from error
 
 
 @contextmanager
@@ -263,8 +265,12 @@ def _open_path(path: Path) -> BinaryIO:
         return path.open("rb")
     except FileNotFoundError as error:
         raise AudioNotFound(f"There is no file at {path}. Check the path.") from error
-    except (OSError, ValueError) as error:
-        raise AudioError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+    except (OSError, ValueError) as error:  # a ValueError is a name that no file can have
+        raise _unreadable(str(path), error) from error
+
+
+def _unreadable(name: str, error: Exception) -> AudioError:
+    return AudioError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}.")
 
 
 def _name_of(file: BinaryIO) -> str:

@@ -33,6 +33,20 @@ def starts(length: int, clip: int, hop: int) -> list[int]:
     return regular if regular[-1] == last else [*regular, last]
 
 
+def views(
+    waveform: np.ndarray, sample_rate: int, clip_seconds: float, hop_seconds: float | None = None
+) -> list[np.ndarray]:
+    """The clips of :func:`cut` as views of the waveform, so that an hour of audio is not copied to be cut."""
+    if waveform.ndim != 1 or not len(waveform):
+        raise ConfigurationError(f"Expected a mono waveform [samples] with samples in it; got shape {waveform.shape}.")
+    clip = round(clip_seconds * sample_rate)
+    hop = clip if hop_seconds is None else round(hop_seconds * sample_rate)
+    begins = starts(len(waveform), clip, hop)
+    if len(waveform) < clip:
+        return [np.resize(waveform, clip)]
+    return [waveform[begin : begin + clip] for begin in begins]
+
+
 def cut(waveform: np.ndarray, sample_rate: int, clip_seconds: float, hop_seconds: float | None = None) -> np.ndarray:
     """Cut a waveform [samples] into clips [clips, clip_samples], one every ``hop_seconds`` (a clip's length if None).
 
@@ -42,14 +56,7 @@ def cut(waveform: np.ndarray, sample_rate: int, clip_seconds: float, hop_seconds
     Raises:
         ConfigurationError: the waveform is empty, or not one-dimensional; or the clip or hop is not above zero.
     """
-    if waveform.ndim != 1 or not len(waveform):
-        raise ConfigurationError(f"Expected a mono waveform [samples] with samples in it; got shape {waveform.shape}.")
-    clip = round(clip_seconds * sample_rate)
-    hop = clip if hop_seconds is None else round(hop_seconds * sample_rate)
-    begins = starts(len(waveform), clip, hop)
-    if len(waveform) < clip:
-        return np.resize(waveform, (1, clip))
-    return np.stack([waveform[begin : begin + clip] for begin in begins])
+    return np.stack(views(waveform, sample_rate, clip_seconds, hop_seconds))
 
 
 @overload
