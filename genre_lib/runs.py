@@ -40,6 +40,9 @@ class Run:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path).resolve()
 
+    def __repr__(self) -> str:
+        return f"Run({str(self.path)!r})"
+
     @classmethod
     def create(cls, runs_path: Path | str, name: str) -> Run:
         """Make a new folder ``YYYYmmdd-HHMMSS-name``, with a number behind it where that is taken."""
@@ -119,6 +122,11 @@ class Run:
         except FileNotFoundError:
             return []
         return [event for event in _complete_lines(text) if kind is None or event.get("kind") == kind]
+
+    def history(self) -> pd.DataFrame:
+        """A row for each epoch trained; one that was repeated after a stop counts as it went last."""
+        rows = {event["epoch"]: event for event in self.events("epoch_ended")}
+        return pd.DataFrame([rows[epoch] for epoch in sorted(rows)]).drop(columns=["time", "kind"], errors="ignore")
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Write ``result.json`` whole."""

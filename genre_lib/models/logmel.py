@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torchaudio.functional import melscale_fbanks
 from torchaudio.transforms import MelSpectrogram
 from transformers import BatchFeature, SequenceFeatureExtractor
 
@@ -69,6 +70,13 @@ class LogMelFeatureExtractor(SequenceFeatureExtractor):
         if missing > 0:
             waveform = torch.nn.functional.pad(waveform, (0, missing))
         return (torch.log(self._front_end(waveform.device)(waveform) + LOG_FLOOR) - self.mean) / self.std
+
+    def band_hz(self) -> np.ndarray:
+        """Frequency at which each mel band hears best, in Hz [mels]."""
+        bins = 1 + 2**16
+        top = self.f_max or self.sampling_rate / 2
+        banks = melscale_fbanks(bins, self.f_min, top, self.feature_size, self.sampling_rate, "slaney", "slaney")
+        return banks.argmax(0).numpy() * (self.sampling_rate / 2) / (bins - 1)
 
     def __call__(
         self,

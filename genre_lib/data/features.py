@@ -1,0 +1,220 @@
+"""What networks are fed, computed once from each track and kept.
+
+A log-mel of the whole track, or other extractors' features of each of its clips, goes to the cache under the digest
+of the file's content and of the extractor's settings. So a second epoch, a second run and a copied library decode
+nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from genre_lib import audio
+from genre_lib.cache import ArrayCache, combine, content_digest
+from genre_lib.clips import cut, starts
+from genre_lib.errors import AudioError
+
+VERSION = "1"
+"""Part of every key; raised when features of the same settings would come out otherwise."""
+
+MAX_OPEN = 4096
+"""Memory maps held open at once, well below what Linux allows a process (65,530)."""
+
+
+class TrackFeatures(Protocol):
+    """Features of one track, from which clips are taken."""
+
+    @property
+    def fitting(self) -> int:
+        """Clips that fit into the track side by side; at least one."""
+
+    def random(self, rng: np.random.Generator, margin: float = 0.0) -> np.ndarray:
+        """A clip that starts anywhere, float32, longer by the share ``margin`` where features allow it."""
+
+    def clips(self) -> np.ndarray:
+        """The clips that :func:`genre_lib.clips.cut` makes, float32 [clips, ...]."""
+
+
+class SlicedTrack:
+    """A log-mel [frames, mels] of the whole track; a clip is a slice of it, and only its bytes are read."""
+
+    def __init__(self, logmel: np.ndarray, clip: int, hop: int) -> None:
+        self.logmel, self.clip, self.hop = logmel, clip, hop
+
+    @property
+    def fitting(self) -> int:
+        return max(len(self.logmel) // self.clip, 1)
+
+    def random(self, rng: np.random.Generator, margin: float = 0.0) -> np.ndarray:
+        """A clip [mels, frames]; a track shorter than it is repeated from a random frame on."""
+        frames, length = math.ceil(self.clip * (1 + margin)), len(self.logmel)
+        if length < frames:
+            return self._image(self.logmel[(rng.integers(length) + np.arange(frames)) % length])
+        start = int(rng.integers(length - frames + 1))
+        return self._image(self.logmel[start : start + frames])
+
+    def clips(self) -> np.ndarray:
+        """Every clip [clips, mels, frames], one every hop."""
+        begins = starts(len(self.logmel), self.clip, self.hop)
+        return np.stack([self._image(self.logmel[begin : begin + self.clip]) for begin in begins])
+
+    @staticmethod
+    def _image(frames: np.ndarray) -> np.ndarray:
+        return np.ascontiguousarray(frames.T, dtype=np.float32)
+
+
+class ClippedTrack:
+    """Features of each clip [clips, ...], for extractors whose frames do not slice."""
+
+    def __init__(self, stacked: np.ndarray) -> None:
+        self.stacked = stacked
+
+    @property
+    def fitting(self) -> int:
+        return len(self.stacked)
+
+    def random(self, rng: np.random.Generator, margin: float = 0.0) -> np.ndarray:
+        """One of the clips; it has no margin."""
+        return self.stacked[rng.integers(len(self.stacked))].astype(np.float32)
+
+    def clips(self) -> np.ndarray:
+        return self.stacked.astype(np.float32)
+
+
+@dataclass
+class Prepared:
+    """What :meth:`FeatureStore.prepare` did."""
+
+    computed: int = 0
+    kept: int = 0
+    seconds: float = 0.0
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+class FeatureStore:
+    """Features of tracks by their paths, computed where the cache has none.
+
+    Args:
+        extractor: a Hugging Face feature extractor; one with ``frames`` (the log-mel) is applied to whole tracks.
+        cache: where features are kept, as float16.
+        clip_seconds, hop_seconds: of the clips to come.
+        limits: beyond which a file is refused.
+    """
+
+    def __init__(
+        self,
+        extractor: Any,
+        cache: ArrayCache,
+        clip_seconds: float,
+        hop_seconds: float | None = None,
+        limits: audio.Limits = audio.Limits(),  # noqa: B008 (frozen)
+    ) -> None:
+        self.extractor, self.cache, self.limits = extractor, cache, limits
+        self.clip_seconds, self.hop_seconds = clip_seconds, hop_seconds or clip_seconds
+        self._digests: dict[str, str] = {}
+        self._open: dict[str, TrackFeatures] = {}
+
+    @property
+    def sliceable(self) -> bool:
+        """Whether frames of a clip are a slice of the track's."""
+        return hasattr(self.extractor, "frames")
+
+    def track(self, path: str | Path) -> TrackFeatures:
+        """Features of one track.
+
+        Raises:
+            AudioError: the cache has none, and the file cannot be decoded.
+        """
+        path = str(path)
+        if path not in self._open:
+            if len(self._open) >= MAX_OPEN:
+                self._open.clear()
+            self._open[path] = self._track(path)
+        return self._open[path]
+
+    def prepare(
+        self, paths: Sequence[str], workers: int | None = None, progress: Callable[[int], None] | None = None
+    ) -> Prepared:
+        """Compute what is missing, several files at once; a file that cannot be decoded is reported and left out."""
+        report, began = Prepared(), time.perf_counter()
+        with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, 8)) as pool:
+            for done, (path, computed, fault) in enumerate(pool.map(self._try, map(str, paths)), 1):
+                if fault:
+                    report.failed[path] = fault
+                report.computed += computed and not fault
+                report.kept += not computed
+                if progress:
+                    progress(done)
+        report.seconds = time.perf_counter() - began
+        return report
+
+    def _try(self, path: str) -> tuple[str, bool, str]:
+        """One file of :meth:`prepare`: its path, whether it had to be decoded, and what went wrong."""
+        try:
+            if self.cache.get(self._key(path)) is not None:
+                return path, False, ""
+            self._array(path)
+        except (AudioError, OSError) as error:
+            return path, True, str(error)
+        return path, True, ""
+
+    def _track(self, path: str) -> TrackFeatures:
+        array = self._array(path)
+        if not self.sliceable:
+            return ClippedTrack(array)
+        clip = self.extractor.frames(self.clip_seconds)
+        if len(array) < clip:
+            array = self.cache.get_or_compute(self._key(path, "filled"), lambda: self._filled(path))
+        hop = max(round(self.hop_seconds * self.extractor.sampling_rate / self.extractor.hop_length), 1)
+        return SlicedTrack(array, clip, hop)
+
+    def _array(self, path: str) -> np.ndarray:
+        compute = self._logmel if self.sliceable else self._of_clips
+        return self.cache.get_or_compute(self._key(path), lambda: compute(self._waveform(path)))
+
+    def _filled(self, path: str) -> np.ndarray:
+        """Log-mel of a track shorter than a clip, repeated as :func:`genre_lib.clips.cut` does."""
+        return self._logmel(cut(self._waveform(path), self.extractor.sampling_rate, self.clip_seconds)[0])
+
+    def _waveform(self, path: str) -> np.ndarray:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", audio.AudioTruncatedWarning)  # the catalogue's check names these
+            return audio.load(path, self.extractor.sampling_rate, limits=self.limits).waveform
+
+    def _logmel(self, waveform: np.ndarray) -> np.ndarray:
+        """Waveform [samples] → float16 [frames, mels], frames first so that a clip is one stretch of the file."""
+        with torch.no_grad():
+            logmel = self.extractor.logmel(torch.from_numpy(waveform))
+        return np.ascontiguousarray(logmel.T.numpy(), dtype=np.float16)
+
+    def _of_clips(self, waveform: np.ndarray) -> np.ndarray:
+        """Waveform [samples] → the extractor's features of every clip, float16 [clips, ...]."""
+        rate = self.extractor.sampling_rate
+        clips = cut(waveform, rate, self.clip_seconds, self.hop_seconds)
+        features = self.extractor(list(clips), sampling_rate=rate, return_tensors="np")
+        return np.asarray(features[self.extractor.model_input_names[0]], dtype=np.float16)
+
+    def _key(self, path: str, variant: str = "") -> str:
+        """Key of a track's features; the file is read for it once."""
+        if path not in self._digests:
+            self._digests[path] = content_digest(path)
+        lengths = f"{self.clip_seconds} {self.hop_seconds}" if variant or not self.sliceable else ""
+        return combine(self._digests[path], self._extractor_digest, VERSION, variant, lengths)
+
+    @cached_property
+    def _extractor_digest(self) -> str:
+        settings = json.dumps(self.extractor.to_dict(), sort_keys=True, default=str)
+        return combine(type(self.extractor).__name__, settings)

@@ -1,0 +1,187 @@
+"""Training and validating a network on clips, with scores by track: the network's LightningModule."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from lightning.pytorch import LightningModule
+from torch.nn import functional
+from transformers import PreTrainedModel
+
+from genre_lib import metrics
+from genre_lib.clips import pool
+from genre_lib.models.augment import LogMelAugment, mixup
+from genre_lib.models.head import freeze_backbone, rest_frozen
+
+CLIPS_AT_ONCE = 64
+"""Clips that validation gives to the network together, so that long tracks need no more memory than short ones."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the network learns; the training configuration explains each field."""
+
+    learning_rate: float = 2e-5
+    weight_decay: float = 0.01
+    warmup_steps: int = 500
+    max_warmup_share: float = 0.1
+    final_learning_rate: float = 0.0
+    mixup: float = 0.0
+    mixup_share: float = 1.0
+    label_smoothing: float = 0.0
+    logit_adjustment: float = 0.0
+    freeze_backbone: bool = False
+    seed: int = 0
+
+
+class GenreClassifier(LightningModule):
+    """A network with its loss, optimizer and scores.
+
+    Args:
+        network: any transformers audio classifier.
+        recipe: how it learns.
+        augment: changes to training inputs; None for none.
+        class_weights: weight of each genre's loss [genres]; None for equal ones.
+        class_shares: expected share of each genre among training clips [genres], for the logit adjustment.
+    """
+
+    def __init__(
+        self,
+        network: PreTrainedModel,
+        recipe: Recipe,
+        augment: LogMelAugment | None = None,
+        class_weights: np.ndarray | None = None,
+        class_shares: np.ndarray | None = None,
+    ) -> None:
+        super().__init__()
+        self.network, self.recipe, self.augment = network, recipe, augment
+        self.classes = network.config.num_labels
+        self.register_buffer("class_weights", _tensor(class_weights, self.classes), persistent=False)
+        self.register_buffer("log_prior", _tensor(class_shares, self.classes).clamp(min=1e-6).log(), persistent=False)
+        self.validated: list[tuple[np.ndarray, np.ndarray]] = []
+        if recipe.freeze_backbone:
+            freeze_backbone(network)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Features of clips [clips, ...] → logits [clips, classes]."""
+        return self.network(**{self.network.main_input_name: inputs}).logits.float()
+
+    def on_train_epoch_start(self) -> None:
+        # Each epoch draws its own noise from its number, so that a resumed run goes on as if it had never stopped.
+        torch.manual_seed(hash((self.recipe.seed, self.current_epoch, self.global_rank)) % 2**63)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        rest_frozen(self.network)  # Lightning puts the whole network into training mode
+
+    def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
+        inputs, targets = batch["inputs"], functional.one_hot(batch["targets"], self.classes).float()
+        with torch.no_grad():
+            inputs = self.augment(inputs) if self.augment else inputs
+            inputs, targets = mixup(inputs, targets, self.recipe.mixup, self.recipe.mixup_share)
+        loss = self.loss(self(inputs), targets)
+        self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(inputs))
+        return loss
+
+    def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        """Cross entropy with targets [clips, classes], smoothed and weighted.
+
+        Adding the logarithm of the genres' shares to the logits, in training alone, keeps the frequent ones from
+        winning by being frequent (Menon et al. 2021, arXiv:2007.07314).
+        """
+        adjusted = logits + self.recipe.logit_adjustment * self.log_prior
+        return functional.cross_entropy(
+            adjusted, targets, weight=self.class_weights, label_smoothing=self.recipe.label_smoothing
+        )
+
+    def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
+        logits = torch.cat([self(part) for part in batch["inputs"].split(CLIPS_AT_ONCE)])
+        pooled = [pool(logits[batch["tracks"] == row]) for row in batch["tracks"].unique_consecutive()]
+        self.validated.append((torch.stack(pooled).cpu().numpy(), batch["targets"].cpu().numpy()))
+
+    def on_validation_epoch_end(self) -> None:
+        logits, targets = self._gathered()
+        self.validated.clear()
+        for name, value in track_scores(logits, targets).items():
+            self.log(name, value, rank_zero_only=False, sync_dist=False)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        optimizer = torch.optim.AdamW(
+            parameter_groups(self.network, self.recipe.weight_decay), lr=self.recipe.learning_rate
+        )
+        total = int(self.trainer.estimated_stepping_batches)
+        warmup = min(self.recipe.warmup_steps, int(total * self.recipe.max_warmup_share))
+        final = self.recipe.final_learning_rate / self.recipe.learning_rate
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: learning_rate_factor(step, warmup, total, final)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def _gathered(self) -> tuple[np.ndarray, np.ndarray]:
+        """Track logits [tracks, classes] and targets [tracks] of all processes."""
+        parts = self.validated
+        if self.trainer.world_size > 1:
+            everyone: list[list] = [[] for _ in range(self.trainer.world_size)]
+            torch.distributed.all_gather_object(everyone, parts)
+            parts = [part for each in everyone for part in each]
+        return np.concatenate([logits for logits, _ in parts]), np.concatenate([targets for _, targets in parts])
+
+
+def track_scores(logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
+    """Loss, accuracy and macro-F1 of tracks' logits [tracks, classes]."""
+    predicted = logits.argmax(1)
+    return {
+        "valid_loss": metrics.negative_log_likelihood(logits, targets),
+        "valid_accuracy": float(metrics.accuracy(targets, predicted)),
+        "valid_macro_f1": float(metrics.macro_f1(targets, predicted)),
+    }
+
+
+def parameter_groups(network: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Weights that decay, and those that do not: biases and scales of norms, tensors of fewer than two dimensions.
+
+    After nanoGPT's ``configure_optimizers`` and beat_this's ``pl_module.py``.
+    """
+    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    return [
+        {"params": [p for p in learning if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in learning if p.ndim < 2], "weight_decay": 0.0},
+    ]
+
+
+def learning_rate_factor(step: int, warmup: int, total: int, final: float = 0.0) -> float:
+    """Share of the learning rate at a step: a line up to ``warmup``, then half a cosine down to ``final`` at ``total``.
+
+    >>> [round(learning_rate_factor(step, 2, 6), 3) for step in range(7)]
+    [0.5, 1.0, 1.0, 0.854, 0.5, 0.146, 0.0]
+    """
+    if step < warmup:
+        return (step + 1) / warmup
+    progress = min((step - warmup) / max(total - warmup, 1), 1.0)
+    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))
+
+
+def inverse_frequency(targets: np.ndarray, classes: int) -> np.ndarray:
+    """Weight of each genre that makes all count the same [classes]; a track's mean weight is one."""
+    counts = np.bincount(targets, minlength=classes)
+    return len(targets) / (np.count_nonzero(counts) * np.maximum(counts, 1))
+
+
+def _tensor(values: np.ndarray | None, classes: int) -> torch.Tensor:
+    return torch.ones(classes) if values is None else torch.as_tensor(values, dtype=torch.float32)
+
+
+@torch.no_grad()
+def track_logits(network: PreTrainedModel, tracks: Iterable[dict[str, torch.Tensor]]) -> tuple[np.ndarray, np.ndarray]:
+    """Pooled logits [tracks, classes] and targets [tracks] of whole tracks, as serving would compute them."""
+    logits, targets = [], []
+    for track in tracks:
+        parts = track["inputs"].split(CLIPS_AT_ONCE)
+        clips = torch.cat([network(**{network.main_input_name: part}).logits.float() for part in parts])
+        logits.append(pool(clips).numpy())
+        targets.append(int(track["targets"]))
+    return np.stack(logits), np.array(targets)
