@@ -106,7 +106,7 @@ class Catalogue:
         if "duration" in self.tracks:
             table["hours"] = grouped["duration"].sum() / 3600
         for name in self.splits:
-            table[name] = grouped["split"].agg(lambda splits, name=name: int((splits == name).sum()))
+            table[name] = (self.tracks["split"] == name).groupby(self.tracks["genre"]).sum()
         return table
 
     def write(self, csv_path: Path | str) -> Path:
@@ -171,11 +171,11 @@ def split_names(table: pd.DataFrame) -> pd.Series:
 
 def require_genres(table: pd.DataFrame) -> None:
     for name in REQUIRED:
-        empty = table[name] == ""
-        if empty.any():
+        empty = table.index[table[name] == ""]
+        if len(empty):
             raise CatalogueInvalid(
-                f"Every track needs a {name}; it is empty in {int(empty.sum())} of {len(table)} rows, first in row "
-                f"{int(empty.idxmax()) + 1} ({table['path'][empty.idxmax()] or 'no path'})."
+                f"Every track needs a {name}; it is empty in {len(empty)} of {len(table)} rows, first in row "
+                f"{empty[0] + 1} ({table['path'][empty[0]] or 'no path'})."
             )
 
 
@@ -384,7 +384,7 @@ def build(source: Path | str, how: How = "auto") -> Catalogue:
     """A catalogue from a CSV, a folder per genre, or a folder of tagged files.
 
     ``auto`` reads a file as a CSV; a folder by its ``catalogue.csv`` or ``tracks.csv`` where it has one, else by its
-    folders per genre where two or more hold audio, else by tags.
+    folders per genre where two or more hold audio and are not named by the artists in them, else by tags.
 
     Raises:
         CatalogueNotFound, CatalogueInvalid: as the function that fits.
@@ -418,10 +418,17 @@ def detect(source: Path) -> Catalogue:
         )
     if table_in(source):
         return read_table(source)
-    folders = [folder for folder in source.iterdir() if folder.is_dir() and not folder.name.startswith(".")]
-    if sum(bool(audio.find(folder)) for folder in folders) >= 2:
-        return from_folder(source)
-    return from_tags(source) if audio.find(source) else from_folder(source)
+    folders = {path.relative_to(source).parts[0] for path in audio.find(source) if path.parent != source}
+    if len(folders) < 2 and audio.find(source):
+        return from_tags(source)
+    catalogue = from_folder(source)
+    return from_tags(source) if folders_are_artists(catalogue.tracks, source) else catalogue
+
+
+def folders_are_artists(tracks: pd.DataFrame, root: Path) -> bool:
+    """Whether most files lie in a folder of their artist's name, as music players sort them."""
+    top = [labels.clean(Path(path).relative_to(root).parts[0]) for path in tracks["path"]]
+    return bool((tracks["artist"].map(labels.clean) == pd.Series(top)).mean() > 0.5)
 
 
 def concatenate(catalogues: Sequence[Catalogue]) -> Catalogue:

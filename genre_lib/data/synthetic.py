@@ -89,9 +89,9 @@ class Score:
 # --- sounds -----------------------------------------------------------------------------------------------------------
 
 
-def hertz(semitones: float | np.ndarray, octave: int) -> np.ndarray:
+def hertz(semitones: float, octave: int) -> float:
     """Frequency of a note so many semitones above the C of an octave (C4 is 261.6 Hz)."""
-    return 440 * 2 ** ((np.asarray(semitones, dtype=float) - 9) / 12 + octave - 4)
+    return float(440 * 2 ** ((semitones - 9) / 12 + octave - 4))
 
 
 def harmonics(frequency: float, seconds: float, sample_rate: int, falloff: float, most: int = 16) -> np.ndarray:

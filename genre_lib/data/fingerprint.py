@@ -1,0 +1,239 @@
+"""The same recording found again by its sound: in another format, at another level or bit rate, or as a part.
+
+Landmarks after Wang 2003, "An industrial-strength audio search algorithm": the highest points of a spectrogram survive
+coding and noise, and the distances between neighbouring ones are as good as a word. Two tracks that share many words at
+one constant delay hold the same recording. Another performance, a remix at another tempo or a copy at another speed
+is not the same recording and is not found.
+
+Measured on 90 real tracks against their own excerpts (``benchmarks/check_catalogue.py --recall`` repeats it): of
+excerpts of 5 s all are found at another level, in 8 bits, and as mp3 at 64 and 24 kbit/s, 99 % as opus at 16 kbit/s
+or with noise at -20 dB; excerpts of 10 s are all found. Between different recordings the share of common words
+that :data:`LEAST_SHARE` asks for was reached by none of 240,000 pairs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import fft, ndimage, sparse
+
+from genre_lib import audio
+
+SAMPLE_RATE = 8000
+"""Hz. The lowest rate that music comes at, so that all copies hold the band that is looked at."""
+
+WINDOW = 1024
+HOP = 256
+"""Samples: frames of 128 ms, one every 32 ms."""
+
+LOWEST_BIN, HIGHEST_BIN = 38, 460
+"""300 to 3600 Hz: what telephones, small loudspeakers and every codec keep."""
+
+PEAK_BINS, PEAK_FRAMES = 31, 21
+"""A peak is the highest point within 240 Hz and 0.7 s around it."""
+
+FLOOR = 1e-3
+"""A peak is at most 60 dB below the track's highest, so that noise in silence counts for nothing."""
+
+FAN = 8
+"""Each peak is paired with at most so many that follow it …"""
+
+MOST_FRAMES, MOST_BINS, MOST_PEAKS = 63, 63, 30
+"""… within 2 s and 490 Hz, and among the next 30."""
+
+LEAST_VOTES = 10
+LEAST_SHARE = 0.04
+"""Words in common at one delay, and their share of the words in the common part, that make two tracks one recording."""
+
+MOST_WORDS = 1 << 24
+"""Words that are compared at once; a larger library keeps one in two, three …, the same ones in every track."""
+
+QUERY_WORDS = 1 << 14
+DELAY_BITS = 24
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What is kept of a track: about 1 kB a second."""
+
+    words: np.ndarray
+    """uint32 [words]: frequency of a peak, distance to a later one in frequency and time."""
+    frames: np.ndarray
+    """int32 [words], ascending: when the first peak sounds, in hops."""
+    digest: str
+    """Of the decoded samples; equal for lossless copies."""
+    seconds: float
+
+    @classmethod
+    def of(cls, waveform: np.ndarray) -> Fingerprint:
+        """Fingerprint of a waveform [samples] at :data:`SAMPLE_RATE`."""
+        words, frames = pair(*peaks(spectrogram(waveform)))
+        return cls(words, frames, digest(waveform), len(waveform) / SAMPLE_RATE)
+
+
+@dataclass(frozen=True)
+class Match:
+    """Two tracks, by their numbers, that hold the same recording."""
+
+    first: int
+    second: int
+    delay: float
+    """Seconds after the first track's start at which the second one's start sounds; negative if before it."""
+    seconds: float
+    """Length of the common part."""
+    share: float
+    """Share of the words in it that both have: 1 for equal samples, 0.2 to 0.6 for copies as a rule."""
+
+
+def digest(waveform: np.ndarray) -> str:
+    """Equal for equal samples in 16 bits."""
+    return hashlib.blake2b(np.round(waveform * 32767).astype("<i2").tobytes(), digest_size=16).hexdigest()
+
+
+def spectrogram(waveform: np.ndarray) -> np.ndarray:
+    """Magnitudes [frames, bins]; a track shorter than a window is filled with silence."""
+    padded = np.pad(waveform, (0, max(0, WINDOW - len(waveform)))).astype(np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
+    return np.abs(fft.rfft(windows * np.hanning(WINDOW).astype(np.float32), axis=1))
+
+
+def peaks(magnitudes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Frames and bins of the highest points of their surroundings, in the order of time."""
+    band = magnitudes[:, LOWEST_BIN:HIGHEST_BIN]
+    around = ndimage.maximum_filter1d(band, PEAK_BINS, axis=1, mode="constant")
+    around = ndimage.maximum_filter1d(around, PEAK_FRAMES, axis=0, mode="constant")
+    frames, bins = np.nonzero((band == around) & (band > FLOOR * band.max(initial=0)))
+    return frames, bins + LOWEST_BIN
+
+
+def pair(frames: np.ndarray, bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Words and the frames of their first peaks, from peaks in the order of time."""
+    count = len(frames)
+    first = np.arange(count)[:, None]
+    second = first + np.arange(1, MOST_PEAKS + 1)
+    within = second < count
+    second = np.minimum(second, max(0, count - 1))
+    later, higher = frames[second] - frames[first], bins[second] - bins[first]
+    near = within & (later >= 1) & (later <= MOST_FRAMES) & (np.abs(higher) <= MOST_BINS)
+    anchor, column = np.nonzero(near & (np.cumsum(near, axis=1) <= FAN))
+    words = (bins[anchor] << 13) | ((higher[anchor, column] + MOST_BINS + 1) << 6) | later[anchor, column]
+    return words.astype(np.uint32), frames[anchor].astype(np.int32)
+
+
+def matches(fingerprints: Sequence[Fingerprint]) -> list[Match]:
+    """All pairs of tracks that hold the same recording, wholly or in part; ``first < second``."""
+    equal = equal_samples(fingerprints)
+    known = {(match.first, match.second) for match in equal}
+    words = thinned(fingerprints)
+    index = Index(words)
+    found = [match for number in range(len(words)) for match in index.earlier_copies(number)]
+    return sorted(
+        equal + [match for match in found if (match.first, match.second) not in known],
+        key=lambda match: (match.first, match.second),
+    )
+
+
+def equal_samples(fingerprints: Sequence[Fingerprint]) -> list[Match]:
+    """Each lossless copy with the first track of its kind."""
+    first: dict[str, int] = {}
+    pairs = [(first.setdefault(each.digest, number), number) for number, each in enumerate(fingerprints)]
+    return [Match(one, two, 0.0, fingerprints[one].seconds, 1.0) for one, two in pairs if one != two]
+
+
+Words = tuple[np.ndarray, np.ndarray]
+
+
+def thinned(fingerprints: Sequence[Fingerprint]) -> list[Words]:
+    """Words and frames of each track, of the same few words in all of them where there are too many to compare."""
+    total = sum(len(each.words) for each in fingerprints)
+    every = -(-total // MOST_WORDS)
+    if every <= 1:
+        return [(each.words, each.frames) for each in fingerprints]
+    chosen = [(each.words * np.uint32(2654435761) >> np.uint32(8)) % every == 0 for each in fingerprints]
+    return [(each.words[kept], each.frames[kept]) for each, kept in zip(fingerprints, chosen, strict=True)]
+
+
+class Index:
+    """Where each word sounds, over all tracks."""
+
+    def __init__(self, tracks: Sequence[Words]) -> None:
+        self.tracks = tracks
+        words = np.concatenate([words for words, _ in tracks]) if tracks else np.zeros(0, np.uint32)
+        order = np.argsort(words, kind="stable")
+        self.words = words[order]
+        self.track = np.repeat(np.arange(len(tracks), dtype=np.int32), [len(words) for words, _ in tracks])[order]
+        self.frame = np.concatenate([frames for _, frames in tracks])[order] if tracks else np.zeros(0, np.int32)
+
+    def earlier_copies(self, number: int) -> list[Match]:
+        """The matches of a track with those numbered before it."""
+        tracks, delays, votes = self.best_delays(number)
+        compared = [
+            self.compare(int(one), number, int(d), int(v)) for one, d, v in zip(tracks, delays, votes, strict=True)
+        ]
+        return [match for match in compared if match.share >= LEAST_SHARE]
+
+    def best_delays(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Earlier tracks with enough common words at one delay: their numbers, that delay in frames, and the words."""
+        words, frames = self.tracks[number]
+        parts = [
+            self.count(number, words[start : start + QUERY_WORDS], frames[start : start + QUERY_WORDS])
+            for start in range(0, len(words), QUERY_WORDS)
+        ]
+        if not parts:
+            return np.zeros(0, int), np.zeros(0, int), np.zeros(0, int)
+        keys, inverse = np.unique(np.concatenate([keys for keys, _ in parts]), return_inverse=True)
+        votes = np.bincount(inverse, np.concatenate([votes for _, votes in parts]), len(keys)).astype(np.int64)
+        votes[:-1] += np.where(np.diff(keys) == 1, votes[1:], 0)  # frames of two copies lie up to half a hop apart
+        enough = votes >= LEAST_VOTES
+        keys, votes = keys[enough], votes[enough]
+        tracks, delays = keys >> DELAY_BITS, (keys & ((1 << DELAY_BITS) - 1)) - (1 << (DELAY_BITS - 1))
+        order = np.lexsort((-votes, tracks))
+        best = order[np.unique(tracks[order], return_index=True)[1]]
+        return tracks[best], delays[best], votes[best]
+
+    def count(self, number: int, words: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Words in common with earlier tracks, for each (track, delay) as one sortable key."""
+        start, end = np.searchsorted(self.words, words, "left"), np.searchsorted(self.words, words, "right")
+        length = end - start
+        before = np.cumsum(length) - length
+        at = np.repeat(start - before, length) + np.arange(length.sum())
+        own = np.repeat(frames, length)
+        earlier = self.track[at] < number
+        at, own = at[earlier], own[earlier]
+        delay = self.frame[at].astype(np.int64) - own + (1 << (DELAY_BITS - 1))
+        return np.unique((self.track[at].astype(np.int64) << DELAY_BITS) | delay, return_counts=True)
+
+    def compare(self, one: int, two: int, delay: int, votes: int) -> Match:
+        """Share of common words in the part that both tracks cover at a delay."""
+        first, second = self.tracks[one][1], self.tracks[two][1] + delay
+        begin, end = max(first[0], second[0]), min(first[-1], second[-1]) + 1
+        covered = [int(np.searchsorted(each, end) - np.searchsorted(each, begin)) for each in (first, second)]
+        seconds = (end - begin) * HOP / SAMPLE_RATE
+        return Match(one, two, delay * HOP / SAMPLE_RATE, float(seconds), votes / max(votes, min(covered)))
+
+
+def groups(found: Sequence[Match], count: int) -> list[list[int]]:
+    """Numbers of the tracks that hold one recording, for each that stands more than once; a part joins its whole."""
+    links = ([match.first for match in found], [match.second for match in found])
+    graph = sparse.coo_matrix((np.ones(len(found)), links), shape=(count, count))
+    labels = sparse.csgraph.connected_components(graph, directed=False)[1]
+    members = np.split(np.argsort(labels, kind="stable"), np.cumsum(np.bincount(labels))[:-1]) if count else []
+    return sorted(sorted(int(number) for number in group) for group in members if len(group) > 1)
+
+
+def duplicates(sources: Sequence[str | os.PathLike | np.ndarray]) -> list[list[int]]:
+    """Groups of sources (paths, or waveforms at :data:`SAMPLE_RATE`) that hold the same recording, as their numbers.
+
+    Raises:
+        AudioError: a path cannot be decoded.
+    """
+    waveforms = (
+        source if isinstance(source, np.ndarray) else audio.load(source, SAMPLE_RATE, on_truncated="ignore").waveform
+        for source in sources
+    )
+    fingerprints = [Fingerprint.of(waveform) for waveform in waveforms]
+    return groups(matches(fingerprints), len(fingerprints))
