@@ -1,0 +1,351 @@
+"""Score a model on the tracks of a catalogue, and against another model on the same tracks.
+
+Everything here counts tracks, never clips: a track's clips are cut and pooled by the same code that serves it.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from genre_lib import __version__, comparison, metrics, model_card, plots, report
+from genre_lib.answers import UNKNOWN, Answers, answer, display_name, require_something_to_score
+from genre_lib.clips import probabilities
+from genre_lib.comparison import METRICS, PREDICTIONS, share_interval
+from genre_lib.data.catalogue import Catalogue
+from genre_lib.errors import ModelNotFound
+from genre_lib.metrics import Interval, ReliabilityBins
+from genre_lib.models.folder import GenreModel, load
+from genre_lib.registry import resolve
+from genre_lib.runs import Run
+from genre_lib.settings import get_settings
+
+ALL_TRACKS = "all"
+"""The split that is every track, whatever split it stands in."""
+
+TEMPERATURE_SPLIT = "valid"
+"""The split that training fits the temperature on, and chooses the epoch by."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores of a model on some tracks.
+
+    Args:
+        model: the model, with its folder where it has one.
+        catalogue: all of it, the tracks that were not scored too.
+        tracks: a row for each track of the split: ``path``, ``genre``, ``predicted``, ``confidence``, ``right``,
+            ``error`` (None where it could be heard), and ``base_predicted``, ``base_right`` where there was a base.
+        metrics: what is written to ``metrics.json``.
+        before, after: reliability at temperature 1, and at the model's.
+    """
+
+    model: GenreModel
+    catalogue: Catalogue
+    tracks: pd.DataFrame
+    metrics: dict[str, Any]
+    before: ReliabilityBins
+    after: ReliabilityBins
+    intervals: dict[str, Interval] = field(default_factory=dict)
+
+    @property
+    def split(self) -> str:
+        return str(self.metrics["split"])
+
+    def summary(self) -> pd.DataFrame:
+        """The headline numbers, a row each, for a notebook."""
+        shown = {"accuracy": self.metrics["accuracy"], "macro-F1": self.metrics["macro_f1"]}
+        return pd.DataFrame(shown).T.rename(columns={"low": "95 % from", "high": "95 % to"})
+
+    def per_genre(self) -> pd.DataFrame:
+        """Precision, recall, F1 and number of tracks of each genre."""
+        return pd.DataFrame(self.metrics["per_genre"]).T.astype({"support": int})
+
+    def failed(self) -> pd.DataFrame:
+        """The tracks that could not be heard, with the reason; they are in no score."""
+        return self.tracks.loc[self.tracks["error"].notna(), ["path", "genre", "error"]]
+
+    def errors(self, count: int = 10) -> pd.DataFrame:
+        """The wrong predictions that the model was most sure of."""
+        wrong = self.tracks[self.tracks["right"].eq(False)].sort_values("confidence", ascending=False)
+        return wrong[["path", "genre", "predicted", "confidence"]].head(count)
+
+    def sentence(self) -> str:
+        """The comparison with the base in plain words."""
+        return comparison.sentence(self.metrics["comparison"])
+
+
+def evaluate(
+    model: GenreModel | Path | str,
+    catalogue: Catalogue,
+    split: str | None = None,
+    compare_to: GenreModel | Path | str | None = None,
+    run: Run | None = None,
+    seed: int = 0,
+    *,
+    device: str = "auto",
+) -> Evaluation:
+    """Predict the tracks of a split, and score them.
+
+    Genres are matched by their canonical names. Tracks of a genre that the model does not know count as wrong, and
+    ``metrics["not_covered"]`` names them; tracks that cannot be decoded are in no score, and ``metrics["failed"]``
+    counts them.
+
+    Args:
+        split: ``train``, ``valid``, ``test`` or ``all``; if None, test where there is one, else valid, else all.
+        compare_to: another model, scored on the same tracks.
+        run: where the beginning and the end of the evaluation are written as events.
+        seed: of the bootstrap.
+
+    Raises:
+        CatalogueInvalid: the split is empty, the model knows none of its genres, or no track of it can be decoded.
+        ModelNotFound, ModelInvalid: a model cannot be loaded.
+    """
+    model = _loaded(model)
+    base = None if compare_to is None else _loaded(compare_to)
+    split = split or default_split(catalogue)
+    chosen = catalogue if split == ALL_TRACKS else catalogue.split(split)
+    _note(run, "evaluation_started", model=display_name(model), split=split, tracks=len(chosen))
+    answers = answer(model, chosen, device)
+    require_something_to_score(answers, chosen)
+    other = None if base is None else answer(base, chosen, device)
+    evaluation = _score(model, catalogue, split, chosen, answers, other, seed)
+    _note(run, "evaluation_ended", model=evaluation.metrics["model"], accuracy=evaluation.metrics["accuracy"])
+    return evaluation
+
+
+def default_split(catalogue: Catalogue) -> str:
+    """Test where there is one, else valid, else all tracks."""
+    return next((split for split in ("test", "valid") if split in catalogue.splits), ALL_TRACKS)
+
+
+def write(evaluation: Evaluation, model_folder: Path | None = None, run: Run | None = None) -> None:
+    """Keep an evaluation: beside the model, in a run folder, or both.
+
+    Beside the model: ``metrics.json``, and ``README.md`` (its model card, made anew). In the run folder:
+    ``metrics.json``, ``predictions.csv``, ``figures/*.png`` and ``report.html``. Each file is replaced whole.
+
+    Args:
+        model_folder: only for the catalogue that the model was trained on, for the card says that it was.
+    """
+    if model_folder is not None:
+        folder = Path(model_folder)
+        _write_text(folder / METRICS, _as_json(evaluation.metrics))
+        _write_text(folder / model_card.FILE, model_card.render(folder, evaluation.metrics, _parameters(run)))
+    if run is not None:
+        run.prepared()
+        _write_text(run.path / METRICS, _as_json(evaluation.metrics))
+        _write_text(run.path / PREDICTIONS, evaluation.tracks.to_csv(index=False))
+        charts = figures(evaluation, run)
+        for name, chart in charts.items():
+            plots.save(chart, run.figures / f"{name}.png")
+        _write_text(run.report, report.render(evaluation.metrics, evaluation.tracks, charts, _parameters(run)))
+
+
+def figures(evaluation: Evaluation, run: Run | None = None) -> dict[str, plots.Chart]:
+    """All figures of an evaluation by name, the learning curves among them where the run trained."""
+    confusion = evaluation.metrics["confusion"]
+    charts = {
+        "accuracy": plots.accuracy_intervals(evaluation.intervals),
+        "confusion": plots.confusion_matrix(np.array(confusion["matrix"]), confusion["genres"]),
+        "reliability": plots.reliability(evaluation.before, evaluation.after),
+        "class_balance": plots.class_balance(evaluation.catalogue.tracks),
+    }
+    curve = history(run) if run is not None else pd.DataFrame()
+    if len(curve):
+        charts["learning_curves"] = plots.learning_curves(curve, _best_epoch(run))
+    return charts
+
+
+def history(run: Run) -> pd.DataFrame:
+    """A row for each epoch that a run has trained, with the fields of its ``epoch_ended`` events.
+
+    An epoch that was repeated after a resume is there once, as it went the last time.
+    """
+    rows = {event["epoch"]: event for event in run.events("epoch_ended")}
+    return pd.DataFrame([rows[epoch] for epoch in sorted(rows)]).drop(columns=["time", "kind"], errors="ignore")
+
+
+def _loaded(model: GenreModel | Path | str) -> GenreModel:
+    return model if isinstance(model, GenreModel) else load(model)
+
+
+# --- scoring ----------------------------------------------------------------------------------------------------------
+
+
+def _score(
+    model: GenreModel,
+    catalogue: Catalogue,
+    split: str,
+    chosen: Catalogue,
+    answers: Answers,
+    other: Answers | None,
+    seed: int,
+) -> Evaluation:
+    calibration = _calibrate(model, answers, split, seed)
+    compared, intervals = comparison.compare(answers, other, seed)
+    content = {
+        "model": answers.name,
+        "model_version": model.version,
+        "split": split,
+        "tracks": int(answers.heard.sum()),
+        "failed": int((~answers.heard).sum()),
+        "not_covered": _not_covered(answers, chosen),
+        **_scores(answers, chosen, seed),
+        "per_source": _per_source(answers, chosen, seed),
+        "calibration": calibration.content,
+        "comparison": compared,
+        "data": {**describe_data(catalogue), "inherited_sources": _inherited_sources(model)},
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "genre_lib_version": __version__,
+    }
+    intervals = {answers.name: Interval(**content["accuracy"]), **intervals}
+    tracks = _table(answers, other, chosen, model.inference.temperature)
+    return Evaluation(model, catalogue, tracks, content, calibration.before, calibration.after, intervals)
+
+
+def _scores(answers: Answers, chosen: Catalogue, seed: int) -> dict[str, Any]:
+    """Accuracy, macro-F1, and the genres' own numbers, over the genres that occur as target or as prediction."""
+    heard = answers.heard
+    unknown = sorted(_not_covered(answers, chosen))
+    genres = [*answers.genres, *unknown]
+    extra = chosen.tracks["genre"].map({genre: len(answers.genres) + i for i, genre in enumerate(unknown)})
+    targets = np.where(answers.targets == UNKNOWN, extra, answers.targets)[heard].astype(np.int64)
+    predicted = answers.predicted()[heard]
+    occurring = np.union1d(targets, predicted)
+    matrix = metrics.confusion(targets, predicted, len(genres))[np.ix_(occurring, occurring)]
+    names = [genres[found] for found in occurring]
+    return {
+        "accuracy": metrics.bootstrap_interval(targets, predicted, metrics.accuracy, seed=seed).to_json(),
+        "macro_f1": metrics.bootstrap_interval(targets, predicted, metrics.macro_f1, seed=seed).to_json(),
+        "per_genre": metrics.per_genre_report(matrix, names),
+        "confusion": {"genres": names, "matrix": matrix.tolist()},
+    }
+
+
+def _per_source(answers: Answers, chosen: Catalogue, seed: int) -> dict[str, Any]:
+    """Accuracy on each of the catalogue's sources, with its number of tracks."""
+    right = pd.Series(answers.right())[answers.heard]
+    groups = right.groupby(chosen.tracks["source"][answers.heard])
+    return {
+        str(source): {"tracks": len(rows), **share_interval(rows.to_numpy(), seed).to_json()} for source, rows in groups
+    }
+
+
+def _not_covered(answers: Answers, chosen: Catalogue) -> dict[str, int]:
+    """Genres that the model does not know, with their number of tracks."""
+    unknown = chosen.tracks["genre"][answers.targets == UNKNOWN]
+    return {str(genre): int(count) for genre, count in unknown.value_counts().sort_index().items()}
+
+
+@dataclass(frozen=True)
+class _Calibration:
+    content: dict[str, Any]
+    before: ReliabilityBins
+    after: ReliabilityBins
+
+
+def _calibrate(model: GenreModel, answers: Answers, split: str, seed: int) -> _Calibration:
+    """Calibration error at temperature 1 and at the model's.
+
+    On the split that the temperature was fitted on, "after" is cross-fitted, so that no track scores a temperature that
+    it helped to choose. Tracks of genres that the model does not know are left out.
+    """
+    usable = answers.heard & (answers.targets != UNKNOWN)
+    logits, targets = answers.logits[usable], answers.targets[usable]
+    temperature = model.inference.temperature
+    cross_fitted = split == TEMPERATURE_SPLIT and temperature != 1.0
+    before = probabilities(logits)
+    after = (
+        metrics.cross_fitted_probabilities(logits, targets, seed=seed)
+        if cross_fitted
+        else probabilities(logits, temperature)
+    )
+    errors = [metrics.expected_calibration_error(each, targets) for each in (before, after)]
+    content = {
+        "temperature": temperature,
+        "ece_before": errors[0],
+        "ece_after": errors[1],
+        "cross_fitted": cross_fitted,
+        "bins": metrics.CALIBRATION_BINS,
+    }
+    return _Calibration(content, *(metrics.reliability_bins(each, targets) for each in (before, after)))
+
+
+def _table(answers: Answers, other: Answers | None, chosen: Catalogue, temperature: float) -> pd.DataFrame:
+    heard = answers.heard
+    table = chosen.tracks[["path", "genre"]].copy()
+    table["predicted"] = answers.names()
+    table["confidence"] = probabilities(answers.logits, temperature).max(axis=1)
+    table["right"] = pd.Series(answers.right(), dtype=object).where(heard, None)
+    table["error"] = answers.errors
+    if other is not None:
+        table["base_predicted"] = other.names()
+        table["base_right"] = pd.Series(other.right(), dtype=object).where(other.heard, None)
+    return table
+
+
+def describe_data(catalogue: Catalogue) -> dict[str, Any]:
+    """What a model card says of the tracks: how many of each genre and source in each split, and their licences."""
+    tracks = catalogue.tracks
+    licences = next((tracks[name] for name in ("licence", "license") if name in tracks), None)
+    return {
+        "tracks": len(tracks),
+        "splits": _counts(tracks["split"]),
+        "sources": {str(source): _counts(rows["split"]) for source, rows in tracks.groupby("source")},
+        "genres": {str(genre): _counts(rows["split"]) for genre, rows in tracks.groupby("genre")},
+        "artists": int(tracks.loc[tracks["artist"] != "", "artist"].nunique()),
+        "licences": [] if licences is None else sorted({str(name) for name in licences.dropna()} - {""}),
+    }
+
+
+def _inherited_sources(model: GenreModel) -> list[str]:
+    """What the model's base had learned from, as far as the base is still there to ask."""
+    base = getattr(model.network.config, "base_model", None)
+    try:
+        return model_card.inherited_sources(resolve(base, get_settings())) if base else []
+    except ModelNotFound:
+        return []
+
+
+def _counts(splits: pd.Series) -> dict[str, int]:
+    counts = splits.value_counts()
+    return {name or "none": int(counts[name]) for name in ("train", "valid", "test", "") if name in counts}
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def _note(run: Run | None, kind: str, **fields: Any) -> None:
+    if run is not None:
+        run.event(kind, **fields)
+
+
+def _parameters(run: Run | None) -> dict[str, Any]:
+    return {} if run is None else run.parameters()
+
+
+def _best_epoch(run: Run | None) -> int | None:
+    result = (run.result() if run is not None else None) or {}
+    return result.get("best_epoch")
+
+
+def _as_json(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
+
+
+def _write_text(path: Path, text: str) -> None:
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        aside.write_text(text, encoding="utf-8")
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
