@@ -61,7 +61,7 @@ class FitResult:
         run: the run's folder.
         model_folder: the trained model: ``output_path`` where one was given, else the run's ``model/``.
         best_epoch: epoch whose weights were kept; epochs count from one.
-        metrics: ``valid_loss``, ``valid_accuracy`` and ``valid_macro_f1`` of the kept weights; empty without valid tracks.
+        metrics: ``valid_loss``, ``valid_accuracy`` and ``valid_macro_f1`` of the kept weights; empty without any.
         history: a row for each epoch, the fields of ``epoch_ended``.
         seconds: from call to return.
     """
@@ -146,8 +146,8 @@ def _check_tracks(catalogue: Catalogue, config: TrainingConfig) -> list[str]:
         return genres
     if "valid" not in catalogue.splits:
         raise ConfigurationError(
-            "The catalogue has no tracks in the split 'valid'. Add some, or set evaluation_strategy to 'no', which keeps "
-            "the last epoch's weights."
+            "The catalogue has no tracks in the split 'valid'. Add some, or set evaluation_strategy to 'no', and the "
+            "last epoch's weights are kept."
         )
     unknown = sorted(set(catalogue.split("valid").genres) - set(genres))
     if unknown:

@@ -172,7 +172,7 @@ def load_experiment(path: Path | str) -> dict[str, Any]:
 
 def nearest(name: str, known: list[str]) -> str:
     """A hint at the name that was meant, or the known ones."""
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.45)
     return f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}."
 
 

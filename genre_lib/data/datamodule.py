@@ -164,6 +164,8 @@ class GenreDataModule(LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         draws = EpochDraws(self.fitting, self.weights, self.clips_per_epoch, self.seed, rank, world)
+        if self.trainer:  # a resumed run may fetch its first clips before Lightning says which epoch it is
+            draws.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
         # A last batch of one clip would leave batch norms without a variance.
         lonely = len(draws) % self.batch_size == 1 and len(draws) > 1
         return DataLoader(
@@ -172,6 +174,7 @@ class GenreDataModule(LightningDataModule):
             sampler=draws,
             drop_last=lonely,
             num_workers=self.num_workers,
+            generator=torch.Generator(),  # so that no number of the augmentation's goes into seeds of workers
             persistent_workers=self.num_workers > 0,
         )
 

@@ -1,0 +1,298 @@
+from __future__ import annotations
+
+import shutil
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from genre_lib.clips import cut
+from genre_lib.data.catalogue import Catalogue, read
+from genre_lib.errors import (
+    CatalogueInvalid,
+    ConfigurationError,
+    ModelExists,
+    ModelNotFound,
+    RunFailed,
+    RunStopped,
+)
+from genre_lib.models.folder import load
+from genre_lib.training import TrainingConfig, fit, load_experiment
+
+SMALL = {
+    "clip_seconds": 1.5,
+    "clips_per_epoch": 16,
+    "batch_size": 8,
+    "accelerator": "cpu",
+    "devices": 1,
+    "num_epochs": 2,
+    "learning_rate": 5e-3,
+}
+SCRATCH = SMALL | {
+    "init": "scratch",
+    "architecture": {"channels": [4, 8]},
+    "feature_extractor": {"feature_size": 32, "hop_length": 512},
+}
+
+
+@pytest.fixture(scope="module")
+def cache_path(tmp_path_factory) -> str:
+    """One cache for all, so that the catalogue is decoded once."""
+    return str(tmp_path_factory.mktemp("features"))
+
+
+@pytest.fixture
+def asked(synthetic_catalogue, cache_path) -> dict:
+    return {"data_path": str(synthetic_catalogue), "cache_path": cache_path}
+
+
+@pytest.fixture
+def tracks(synthetic_catalogue) -> Catalogue:
+    return read(synthetic_catalogue / "catalogue.csv")
+
+
+# ---- the configuration
+
+
+def test_the_defaults_are_those_of_fine_tuning():
+    config = TrainingConfig()
+    assert (config.learning_rate, config.num_epochs, config.batch_size) == (2e-5, 10, 16)
+    assert (config.warmup_steps, config.weight_decay, config.evaluation_strategy) == (500, 0.01, "epoch")
+
+
+def test_every_field_has_its_help():
+    assert not [name for name, field in TrainingConfig.model_fields.items() if not field.description]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"learning_rat": 1}, "Unknown field learning_rat; did you mean learning_rate?"),
+        ({"num_epochs": 0}, "num_epochs: .*greater than or equal to 1, and is 0"),
+        ({"learning_rate": "fast"}, "learning_rate: .*'fast'"),
+        ({"evaluation_strategy": "never"}, "evaluation_strategy: .*'never'"),
+        ({"evaluation_strategy": "steps"}, "needs eval_steps"),
+        ({"resume": True}, "needs run_path"),
+        ({"init": "scratch", "freeze": "backbone"}, "knows nothing"),
+        ({"architecture": {"dropout": 0.1}}, "for init='scratch'"),
+        ({"early_stopping_patience": 2, "evaluation_strategy": "no"}, "needs validation"),
+    ],
+)
+def test_wrong_fields_are_explained(fields, message):
+    with pytest.raises(ConfigurationError, match=message):
+        TrainingConfig(**fields)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"architecture": {"chanels": [4]}}, r"architecture.chanels; did you mean channels"),
+        ({"architecture": {"pooling": "sum"}}, "pooling must be one of"),
+        ({"feature_extractor": {"hop": 4}}, r"feature_extractor.hop; did you mean hop_length"),
+    ],
+)
+def test_wrong_architectures_are_explained(asked, fields, message):
+    with pytest.raises(ConfigurationError, match=message):
+        fit(SCRATCH | asked | fields)
+
+
+def test_experiments_are_mappings(tmp_path):
+    (tmp_path / "good.yaml").write_text("learning_rate: 1e-3\nfreeze: backbone\naugmentation: {equalizer_db: 4e0}\n")
+    assert load_experiment(tmp_path / "good.yaml") == {
+        "learning_rate": 0.001,
+        "freeze": "backbone",
+        "augmentation": {"equalizer_db": 4.0},
+    }
+    (tmp_path / "list.yaml").write_text("- a\n")
+    (tmp_path / "bad.yaml").write_text("a: [")
+    for name, message in (("list", "got list"), ("bad", "no YAML"), ("absent", "Expected an experiment file")):
+        with pytest.raises(ConfigurationError, match=message):
+            load_experiment(tmp_path / f"{name}.yaml")
+
+
+# ---- the run
+
+
+def test_a_run_leaves_a_model_that_predicts_as_it_was_scored(asked, tracks, tmp_path):
+    from genre_lib import audio, metrics
+    from genre_lib.clips import pool
+
+    result = fit(SCRATCH | asked | {"output_path": str(tmp_path / "mine"), "ema_decay": 0.9, "mixup": 0.2})
+    assert result.model_folder == tmp_path / "mine"
+    assert result.run.status() == "completed"
+    model = load(tmp_path / "mine")
+    assert model.genres == tracks.genres
+    assert model.inference.clip_seconds == 1.5 and model.inference.temperature > 0
+    valid = tracks.split("valid").tracks
+    logits = []
+    for path in valid["path"]:
+        clips = cut(audio.load(path, model.sample_rate).waveform, model.sample_rate, 1.5)
+        with torch.no_grad():
+            logits.append(pool(model.network(**model.extractor(clips, return_tensors="pt")).logits).numpy())
+    targets = np.array([model.genres.index(genre) for genre in valid["genre"]])
+    assert metrics.negative_log_likelihood(np.stack(logits), targets) == pytest.approx(
+        result.metrics["valid_loss"], abs=0.02
+    )
+    assert (result.run.model / "model.safetensors").is_file()
+
+
+def test_events_tell_the_run(asked):
+    result = fit(SCRATCH | asked)
+    kinds = [event["kind"] for event in result.run.events()]
+    assert kinds[:3] == ["run_started", "catalogue_checked", "features_ready"]
+    assert kinds.count("epoch_started") == kinds.count("epoch_ended") == 2
+    assert kinds[-1] == "run_completed"
+    ended = result.run.events("epoch_ended")[0]
+    assert {"epoch", "train_loss", "valid_loss", "valid_accuracy", "valid_macro_f1", "learning_rate", "seconds",
+            "load_seconds"} <= set(ended)  # fmt: skip
+    assert result.history["epoch"].tolist() == [1, 2]
+    assert result.run.parameters()["learning_rate"] == 5e-3
+    assert result.run.result()["best_epoch"] == result.best_epoch
+
+
+def test_the_same_seed_is_the_same_model(asked):
+    first, second = (fit(SCRATCH | asked | {"num_epochs": 1, "mixup": 0.4, "seed": 7}) for _ in range(2))
+    a, b = load(first.run.model).network.state_dict(), load(second.run.model).network.state_dict()
+    assert all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_fine_tuning_keeps_a_frozen_backbone(asked, tiny_model):
+    before = load(tiny_model).network.backbone.state_dict()
+    result = fit(SMALL | asked | {"base_model": str(tiny_model), "freeze": "backbone", "num_epochs": 1, "name": "head"})
+    after = load(result.model_folder).network
+    assert all(torch.equal(before[name], value) for name, value in after.backbone.state_dict().items())
+    assert after.config.base_model == "tiny"
+    assert result.run.id.endswith("-head")
+    assert result.run.events("run_started")[0]["copied_genres"] == load(tiny_model).genres
+
+
+def test_without_validation_the_last_epoch_is_kept(asked, tracks):
+    only = Catalogue(tracks.tracks.assign(split="train"))
+    with pytest.raises(ConfigurationError, match="evaluation_strategy to 'no'"):
+        fit(SCRATCH | asked, only)
+    result = fit(SCRATCH | asked | {"evaluation_strategy": "no"}, only)
+    assert (result.best_epoch, result.metrics) == (2, {})
+    assert load(result.model_folder).inference.temperature == 1.0
+
+
+def test_validation_every_few_steps_and_early_stopping(asked):
+    steps = {"evaluation_strategy": "steps", "eval_steps": 1, "num_epochs": 30, "early_stopping_patience": 1}
+    result = fit(SCRATCH | asked | steps | {"learning_rate": 1e-6, "keep": "valid_accuracy"})
+    assert len(result.history) < 30
+
+
+def test_a_network_of_another_maker(asked, tmp_path):
+    from test_folder import make_foreign
+
+    make_foreign("ast", tmp_path / "ast")
+    result = fit(SMALL | asked | {"base_model": str(tmp_path / "ast"), "num_epochs": 1, "mixup": 0.2})
+    assert load(result.model_folder).network.config.model_type == "audio-spectrogram-transformer"
+    with pytest.raises(ConfigurationError, match="log-mels, and ASTFeatureExtractor makes none"):
+        fit(SMALL | asked | {"base_model": str(tmp_path / "ast"), "augmentation": {"noise": 0.1}})
+
+
+def test_undecodable_tracks_are_left_out_and_named(asked, tracks, tmp_path):
+    bad = tmp_path / "bad.mp3"
+    bad.write_text("no audio")
+    table = tracks.tracks.copy()
+    row = table.index[table["split"] == "train"][0]
+    table.loc[row, "path"] = str(bad)
+    with pytest.warns(UserWarning, match="1 tracks cannot be decoded"):
+        result = fit(SCRATCH | asked | {"num_epochs": 1}, Catalogue(table))
+    assert list(result.run.events("tracks_skipped")[0]["tracks"]) == [str(bad)]
+
+
+# ---- what cannot be done
+
+
+def test_one_genre_is_none(asked, tracks):
+    with pytest.raises(CatalogueInvalid, match="two genres or more"):
+        fit(SCRATCH | asked, tracks.where(["rock"]))
+
+
+def test_a_genre_to_validate_on_must_be_learnt(asked, tracks):
+    table = tracks.tracks
+    with pytest.raises(CatalogueInvalid, match="rock"):
+        fit(SCRATCH | asked, Catalogue(table[(table["genre"] != "rock") | (table["split"] == "valid")]))
+
+
+def test_an_absent_base_model(asked):
+    with pytest.raises(ModelNotFound, match="no-such"):
+        fit(SMALL | asked | {"base_model": "no-such"})
+
+
+def test_a_place_that_is_taken_is_refused_before_training(asked, tiny_model, tmp_path):
+    shutil.copytree(tiny_model, tmp_path / "m")
+    with pytest.raises(ModelExists, match="set overwrite"):
+        fit(SCRATCH | asked | {"output_path": str(tmp_path / "m")})
+    (tmp_path / "music").mkdir()
+    (tmp_path / "music" / "a.mp3").touch()
+    with pytest.raises(ModelExists, match="no model folder"):
+        fit(SCRATCH | asked | {"output_path": str(tmp_path / "music"), "overwrite": True})
+
+
+def test_a_run_is_not_overwritten(asked, tmp_path):
+    run = {"run_path": str(tmp_path / "run")}
+    first = fit(SCRATCH | asked | run | {"num_epochs": 1})
+    with pytest.raises(ConfigurationError, match="set resume"):
+        fit(SCRATCH | asked | run)
+    again = fit(SCRATCH | asked | run | {"num_epochs": 1, "resume": True})
+    assert again.metrics == first.metrics and len(again.run.events("run_started")) == 1
+    longer = fit(SCRATCH | asked | run | {"resume": True})
+    assert longer.history["epoch"].tolist() == [1, 2] and longer.run.events("epoch_started")[-1]["epoch"] == 2
+
+
+@pytest.fixture
+def breaks(monkeypatch):
+    """Let the first training step end in an error, or in a loss of another value."""
+    from genre_lib.models.classifier import GenreClassifier
+
+    def install(effect) -> None:
+        def loss(self, logits, targets):
+            if isinstance(effect, BaseException):
+                raise effect
+            return logits.sum() * effect
+
+        monkeypatch.setattr(GenreClassifier, "loss", loss)
+
+    return install
+
+
+def only_run(path: Path):
+    from genre_lib.runs import Run
+
+    return Run(next(path.iterdir()))
+
+
+def test_a_loss_that_is_no_number_ends_with_advice(asked, breaks, tmp_path):
+    breaks(float("nan"))
+    with pytest.raises(RunFailed, match="Lower learning_rate"):
+        fit(SCRATCH | asked | {"run_path": str(tmp_path / "runs" / "r")})
+    run = only_run(tmp_path / "runs")
+    assert run.status() == "failed" and run.result() is None
+
+
+def test_an_interrupt_leaves_a_stopped_run(asked, breaks, tmp_path):
+    breaks(KeyboardInterrupt())
+    with pytest.raises(RunStopped, match="resume"):
+        fit(SCRATCH | asked | {"run_path": str(tmp_path / "runs" / "r")})
+    run = only_run(tmp_path / "runs")
+    assert run.status() == "stopped" and len(run.events("run_stopped")) == 1
+
+
+def test_any_other_error_is_a_sentence(asked, breaks, tmp_path):
+    breaks(RuntimeError("the sky\nfell"))
+    with pytest.raises(RunFailed, match=r"RuntimeError: the sky\. The run is in"):
+        fit(SCRATCH | asked | {"run_path": str(tmp_path / "runs" / "r")})
+    assert only_run(tmp_path / "runs").status() == "failed"
+
+
+def test_nothing_is_said_that_is_of_no_concern(asked, capfd):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit(SCRATCH | asked | {"num_epochs": 1})
+    out, err = capfd.readouterr()
+    assert len(out.splitlines()) == 1 and out.startswith("epoch 1/1  train loss")
+    assert not err
