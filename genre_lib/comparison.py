@@ -32,18 +32,21 @@ def compare(answers: Answers, other: Answers | None, seed: int) -> tuple[dict | 
     mine, theirs = answers.right()[both], other.right()[both]
     mine_among = answers.right(answers.of_catalogue())[both]
     theirs_among = other.right(other.of_catalogue())[both]
-    content = {
+    content: dict[str, Any] = {
         "model": other.name,
         "tracks": int(both.sum()),
-        "accuracy": float(theirs.mean()),
-        "accuracy_restricted": float(theirs_among.mean()),
+        "accuracy": share_interval(theirs, seed).to_json(),
+        "accuracy_restricted": share_interval(theirs_among, seed).to_json(),
         **difference(mine, theirs, seed),
-        "restricted": {"accuracy": float(mine_among.mean()), **difference(mine_among, theirs_among, seed)},
+        "restricted": {
+            "accuracy": share_interval(mine_among, seed).to_json(),
+            **difference(mine_among, theirs_among, seed),
+        },
         "not_covered": int((other.targets[both] == UNKNOWN).sum()),
     }
     intervals = {
-        f"{other.name}, all its genres": share_interval(theirs, seed),
-        f"{other.name}, these genres only": share_interval(theirs_among, seed),
+        f"{other.name}, all its genres": Interval(**content["accuracy"]),
+        f"{other.name}, these genres only": Interval(**content["accuracy_restricted"]),
     }
     return content, intervals
 

@@ -5,6 +5,7 @@ Everything here counts tracks, never clips: a track's clips are cut and pooled b
 
 from __future__ import annotations
 
+import hashlib
 import json
 import uuid
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from genre_lib.data.catalogue import Catalogue
 from genre_lib.errors import ModelNotFound
 from genre_lib.metrics import Interval, ReliabilityBins
 from genre_lib.models.folder import GenreModel, load
-from genre_lib.registry import resolve
+from genre_lib.registry import describe, resolve
 from genre_lib.runs import Run
 from genre_lib.settings import get_settings
 
@@ -55,6 +56,14 @@ class Evaluation:
     before: ReliabilityBins
     after: ReliabilityBins
     intervals: dict[str, Interval] = field(default_factory=dict)
+
+    @property
+    def home(self) -> Path | None:
+        """The model's folder where these scores are its own: they are of the catalogue that ``metrics.json`` there is
+        about, or there is none yet. Scores on other music belong in a run folder, not in the model's card."""
+        folder = self.model.folder
+        known = folder is not None and (folder / METRICS).is_file() and _read_digest(folder / METRICS)
+        return folder if not known or known == self.metrics["data"]["digest"] else None
 
     @property
     def split(self) -> str:
@@ -109,15 +118,15 @@ def evaluate(
         CatalogueInvalid: the split is empty, the model knows none of its genres, or no track of it can be decoded.
         ModelNotFound, ModelInvalid: a model cannot be loaded.
     """
-    model = _loaded(model)
+    judged = _loaded(model)
     base = None if compare_to is None else _loaded(compare_to)
     split = split or default_split(catalogue)
     chosen = catalogue if split == ALL_TRACKS else catalogue.split(split)
-    _note(run, "evaluation_started", model=display_name(model), split=split, tracks=len(chosen))
-    answers = answer(model, chosen, device)
+    _note(run, "evaluation_started", model=display_name(judged), split=split, tracks=len(chosen))
+    answers = answer(judged, chosen, device)
     require_something_to_score(answers, chosen)
     other = None if base is None else answer(base, chosen, device)
-    evaluation = _score(model, catalogue, split, chosen, answers, other, seed)
+    evaluation = _score(judged, catalogue, split, chosen, answers, other, seed)
     _note(run, "evaluation_ended", model=evaluation.metrics["model"], accuracy=evaluation.metrics["accuracy"])
     return evaluation
 
@@ -159,19 +168,10 @@ def figures(evaluation: Evaluation, run: Run | None = None) -> dict[str, plots.C
         "reliability": plots.reliability(evaluation.before, evaluation.after),
         "class_balance": plots.class_balance(evaluation.catalogue.tracks),
     }
-    curve = history(run) if run is not None else pd.DataFrame()
+    curve = run.history() if run is not None else pd.DataFrame()
     if len(curve):
         charts["learning_curves"] = plots.learning_curves(curve, _best_epoch(run))
     return charts
-
-
-def history(run: Run) -> pd.DataFrame:
-    """A row for each epoch that a run has trained, with the fields of its ``epoch_ended`` events.
-
-    An epoch that was repeated after a resume is there once, as it went the last time.
-    """
-    rows = {event["epoch"]: event for event in run.events("epoch_ended")}
-    return pd.DataFrame([rows[epoch] for epoch in sorted(rows)]).drop(columns=["time", "kind"], errors="ignore")
 
 
 def _loaded(model: GenreModel | Path | str) -> GenreModel:
@@ -299,6 +299,7 @@ def describe_data(catalogue: Catalogue) -> dict[str, Any]:
     licences = next((tracks[name] for name in ("licence", "license") if name in tracks), None)
     return {
         "tracks": len(tracks),
+        "digest": _digest(tracks),
         "splits": _counts(tracks["split"]),
         "sources": {str(source): _counts(rows["split"]) for source, rows in tracks.groupby("source")},
         "genres": {str(genre): _counts(rows["split"]) for genre, rows in tracks.groupby("genre")},
@@ -307,13 +308,31 @@ def describe_data(catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
+def _digest(tracks: pd.DataFrame) -> str:
+    """Twelve hexadecimal digits of what is in the catalogue: file names, genres and splits, wherever they lie."""
+    rows = sorted(zip(tracks["path"].map(lambda path: Path(path).name), tracks["genre"], tracks["split"], strict=True))
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:12]
+
+
+def _read_digest(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_text("utf-8"))["data"]["digest"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return "unknown"
+
+
+def base_of(model_folder: Path | str) -> Path | None:
+    """Folder of the model that this one was fine-tuned from, where it is still there."""
+    base = describe(Path(model_folder)).base_model
+    try:
+        return resolve(base, get_settings()) if base else None
+    except ModelNotFound:
+        return None
+
+
 def _inherited_sources(model: GenreModel) -> list[str]:
     """What the model's base had learned from, as far as the base is still there to ask."""
-    base = getattr(model.network.config, "base_model", None)
-    try:
-        return model_card.inherited_sources(resolve(base, get_settings())) if base else []
-    except ModelNotFound:
-        return []
+    return model_card.inherited_sources(base_of(model.folder)) if model.folder is not None else []
 
 
 def _counts(splits: pd.Series) -> dict[str, int]:

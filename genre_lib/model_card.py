@@ -127,7 +127,7 @@ def fair_use(data: Mapping[str, Any]) -> dict[str, Any]:
     research += [name for name in data["licences"] if any(word in name.casefold() for word in RESEARCH_WORDS)]
     if research:
         return {"kind": "research", "because": list(dict.fromkeys(research))}
-    unknown = [name for name in names if name not in SOURCES]
+    unknown = [name for name in names if _describe(name) not in SOURCES.values()]
     if unknown and not data["licences"]:
         return {"kind": "unknown", "because": unknown}
     return {"kind": "stated" if data["licences"] else "free", "because": list(data["licences"])}

@@ -31,7 +31,7 @@ def test_counts_and_difference():
     base = answers("base", [1] * 4 + [0] * 4 + [0] + [1], targets)
     content, intervals = compare(mine, base, seed=0)
     assert (content["better"], content["worse"], content["tracks"]) == (4, 1, 10)
-    assert content["accuracy"] == 0.5
+    assert content["accuracy"]["value"] == 0.5
     assert content["difference"]["value"] == pytest.approx(0.3)
     assert content["difference"]["low"] < 0.3 < content["difference"]["high"]
     assert content["mcnemar_p"] == pytest.approx(2 * 6 / 32)
@@ -43,8 +43,8 @@ def test_a_base_of_more_genres_is_also_asked_for_these_only():
     logits = np.array([[2.0, 0.0, 3.0], [0.0, 2.0, 1.0]])
     base = Answers("base", ["rock", "pop", "jazz"], logits, np.array([0, 1]), [None, None])
     content, _ = compare(answers("mine", [0, 1], [0, 1]), base, seed=0)
-    assert content["accuracy"] == 0.5
-    assert content["accuracy_restricted"] == 1.0
+    assert content["accuracy"]["value"] == 0.5
+    assert content["accuracy_restricted"]["value"] == 1.0
     assert content["restricted"]["difference"]["value"] == 0.0
     assert (content["better"], content["restricted"]["better"]) == (1, 0)
 
@@ -59,7 +59,7 @@ def test_only_tracks_that_both_heard_count():
 def test_a_base_that_knows_some_of_the_genres_or_none():
     mine = answers("mine", [0, 1], [0, 1])
     some, _ = compare(mine, answers("base", [0, 1], [0, UNKNOWN]), seed=0)
-    assert (some["not_covered"], some["accuracy"]) == (1, 0.5)
+    assert (some["not_covered"], some["accuracy"]["value"]) == (1, 0.5)
     none, _ = compare(mine, answers("base", [0, 1], [UNKNOWN, UNKNOWN]), seed=0)
     assert none["difference"] is None
     assert comparison.sentence(none) == "base knows none of these genres, so there is nothing to compare."

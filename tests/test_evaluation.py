@@ -152,9 +152,34 @@ def test_data_is_described(scored):
     assert sum(score["tracks"] for score in scored.metrics["per_source"].values()) == 24
 
 
-def test_history_keeps_the_last_of_a_repeated_epoch(tmp_path):
-    run = Run.create(tmp_path, "train")
-    for epoch, loss in [(1, 2.0), (2, 1.5), (2, 1.0)]:
-        run.event("epoch_ended", epoch=epoch, train_loss=loss)
-    assert evaluation.history(run).to_dict("list") == {"epoch": [1, 2], "train_loss": [2.0, 1.0]}
-    assert evaluation.history(Run.create(tmp_path, "none")).empty
+def test_scores_are_the_models_own_on_its_own_music_only(scored, tiny_model, catalogue, tmp_path):
+    folder = save(load(tiny_model), tmp_path / "mine").folder
+    first = evaluation.evaluate(folder, catalogue, split="valid", device="cpu")
+    assert first.home == folder
+    evaluation.write(first, model_folder=folder)
+    assert evaluation.evaluate(folder, catalogue, split="test", device="cpu").home == folder
+    assert evaluation.evaluate(folder, catalogue.split("test"), device="cpu").home is None
+
+
+def test_base_of(tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("MODELS_PATH", str(tmp_path))
+    base = save(load(tiny_model), tmp_path / "base").folder
+    (base / "metrics.json").write_text('{"data": {"sources": {"gtzan": {}}, "inherited_sources": ["emotify"]}}')
+    tuned = load(base)
+    assert evaluation.base_of(base) is None
+    tuned.network.config.base_model = "base"
+    save(tuned, tmp_path / "tuned")
+    assert evaluation.base_of(tmp_path / "tuned") == base
+    tuned.network.config.base_model = "gone"
+    save(tuned, tmp_path / "lost")
+    assert evaluation.base_of(tmp_path / "lost") is None
+
+
+def test_what_the_base_had_learned_from_is_inherited(tiny_model, catalogue, tmp_path, monkeypatch):
+    monkeypatch.setenv("MODELS_PATH", str(tmp_path))
+    base = save(load(tiny_model), tmp_path / "base").folder
+    (base / "metrics.json").write_text('{"data": {"sources": {"gtzan": {}}, "inherited_sources": ["emotify"]}}')
+    tuned = load(base)
+    tuned.network.config.base_model = "base"
+    found = evaluation.evaluate(save(tuned, tmp_path / "tuned"), catalogue, device="cpu")
+    assert found.metrics["data"]["inherited_sources"] == ["emotify", "gtzan"]
