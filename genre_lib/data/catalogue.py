@@ -21,10 +21,11 @@ import mutagen
 import pandas as pd
 
 from genre_lib import audio, labels
+from genre_lib.data import splits, synthetic
+from genre_lib.data.splits import SPLITS
 from genre_lib.errors import CatalogueInvalid, CatalogueNotFound
 from genre_lib.settings import get_settings
 
-SPLITS: tuple[str, ...] = ("train", "valid", "test")
 SPLIT_ALIASES = {"training": "train", "val": "valid", "validation": "valid", "dev": "valid", "testing": "test"}
 
 REQUIRED = ("path", "genre")
@@ -444,8 +445,6 @@ def open_catalogue(data_path: Path | str | Sequence[Path | str], seed: int = 0) 
     Raises:
         CatalogueNotFound, CatalogueInvalid: as :func:`build`, or the tracks cannot be split.
     """
-    from genre_lib.data import splits  # splits and synthetic are made of catalogues: they import this module
-
     names = [data_path] if isinstance(data_path, str | Path) else list(data_path)
     parts = [open_one(name) for name in names]
     catalogue = parts[0] if len(parts) == 1 else concatenate(parts)
@@ -453,8 +452,7 @@ def open_catalogue(data_path: Path | str | Sequence[Path | str], seed: int = 0) 
 
 
 def open_one(name: Path | str) -> Catalogue:
+    """One source as it is, with the splits that it gives or none; ``synthetic`` is made in the cache folder."""
     if str(name) != SYNTHETIC:
         return build(name)
-    from genre_lib.data import synthetic
-
-    return synthetic.make(get_settings().cache_path / f"{SYNTHETIC}-{synthetic.VERSION}")
+    return read_table(synthetic.make(get_settings().cache_path / f"{SYNTHETIC}-{synthetic.VERSION}"))

@@ -53,6 +53,7 @@ MOST_WORDS = 1 << 24
 """Words that are compared at once; a larger library keeps one in two, three …, the same ones in every track."""
 
 QUERY_WORDS = 1 << 14
+LIKELY_DELAYS = 8
 DELAY_BITS = 24
 
 
@@ -169,22 +170,24 @@ class Index:
         self.frame = np.concatenate([frames for _, frames in tracks])[order] if tracks else np.zeros(0, np.int32)
 
     def earlier_copies(self, number: int) -> list[Match]:
-        """The matches of a track with those numbered before it."""
-        tracks, delays, votes = self.best_delays(number)
-        compared = [
-            self.compare(int(one), number, int(d), int(v)) for one, d, v in zip(tracks, delays, votes, strict=True)
-        ]
-        return [match for match in compared if match.share >= LEAST_SHARE]
+        """The matches of a track with those numbered before it, each at the delay with the largest share."""
+        best: dict[int, Match] = {}
+        for one, delay, votes in zip(*(each.tolist() for each in self.likely_delays(number)), strict=True):
+            match = self.compare(one, number, delay, votes)
+            if match.share >= max(LEAST_SHARE, best[one].share if one in best else 0):
+                best[one] = match
+        return list(best.values())
 
-    def best_delays(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Earlier tracks with enough common words at one delay: their numbers, that delay in frames, and the words."""
+    def likely_delays(self, number: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Earlier tracks, delays in frames, and common words there: the few best delays of each that has enough.
+
+        There may be several, for music repeats itself: a chorus matches the other choruses too.
+        """
         words, frames = self.tracks[number]
         parts = [
             self.count(number, words[start : start + QUERY_WORDS], frames[start : start + QUERY_WORDS])
-            for start in range(0, len(words), QUERY_WORDS)
+            for start in range(0, max(1, len(words)), QUERY_WORDS)
         ]
-        if not parts:
-            return np.zeros(0, int), np.zeros(0, int), np.zeros(0, int)
         keys, inverse = np.unique(np.concatenate([keys for keys, _ in parts]), return_inverse=True)
         votes = np.bincount(inverse, np.concatenate([votes for _, votes in parts]), len(keys)).astype(np.int64)
         votes[:-1] += np.where(np.diff(keys) == 1, votes[1:], 0)  # frames of two copies lie up to half a hop apart
@@ -192,8 +195,9 @@ class Index:
         keys, votes = keys[enough], votes[enough]
         tracks, delays = keys >> DELAY_BITS, (keys & ((1 << DELAY_BITS) - 1)) - (1 << (DELAY_BITS - 1))
         order = np.lexsort((-votes, tracks))
-        best = order[np.unique(tracks[order], return_index=True)[1]]
-        return tracks[best], delays[best], votes[best]
+        place = np.arange(len(order)) - np.searchsorted(tracks[order], tracks[order])
+        order = order[place < LIKELY_DELAYS]
+        return tracks[order], delays[order], votes[order]
 
     def count(self, number: int, words: np.ndarray, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Words in common with earlier tracks, for each (track, delay) as one sortable key."""

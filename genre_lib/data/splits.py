@@ -9,16 +9,22 @@ scikit-learn's StratifiedGroupKFold, with fractions in place of folds, and a rep
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
 from genre_lib import labels
-from genre_lib.data.catalogue import SPLITS, Catalogue
 from genre_lib.errors import CatalogueInvalid, ConfigurationError
 
+SPLITS: tuple[str, ...] = ("train", "valid", "test")
 FRACTIONS = (0.8, 0.1, 0.1)
+"""Shares of the tracks that the splits get, in their order."""
+
+Tracks = TypeVar("Tracks", bound=Any)
+"""A :class:`genre_lib.data.catalogue.Catalogue`, which is made of this module and so cannot be imported here."""
 
 NOBODY = frozenset({"", "unknown", "unknown artist", "various", "various artists", "va", "n/a", "none"})
 """Artists, after :func:`labels.clean`, that say nothing about who plays."""
@@ -31,16 +37,17 @@ def artist_key(artist: str) -> str:
 
 
 def assign(
-    catalogue: Catalogue,
+    catalogue: Tracks,
     fractions: Sequence[float] = FRACTIONS,
     seed: int = 0,
     groups: Iterable[Sequence[str]] | None = None,
-) -> Catalogue:
+) -> Tracks:
     """Give a split to every track that has none.
 
     Args:
-        catalogue: Splits that it gives already are kept. A track without one whose artist (or copy) stands in a split
-            follows it. Where the given splits are two, such as train and valid, no third is invented.
+        catalogue: A :class:`genre_lib.data.catalogue.Catalogue`. Splits that it gives already are kept. A track without
+            one whose artist (or copy) stands in a split follows it. Where the given splits are two, such as train and
+            valid, no third is invented.
         fractions: Shares of the tracks of each genre for train, valid and test; a share of 0 leaves that split out.
         seed: The same seed gives the same splits, in whatever order the tracks come.
         groups: Paths that must stay together besides those of an artist: the copies of a recording, from
@@ -59,7 +66,7 @@ def assign(
         require_groups(table, list(shares))
     if free.any():
         table.loc[free, "split"] = table.loc[free, "group"].map(place(table, shares, seed))
-    return Catalogue(table.drop(columns="group"))
+    return replace(catalogue, tracks=table.drop(columns="group"))
 
 
 def shares_of(table: pd.DataFrame, fractions: Sequence[float]) -> dict[str, float]:

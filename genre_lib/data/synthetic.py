@@ -20,8 +20,6 @@ import numpy as np
 import pandas as pd
 
 from genre_lib import audio
-from genre_lib.data import catalogue as catalogues
-from genre_lib.data.catalogue import Catalogue
 from genre_lib.errors import CatalogueInvalid, ConfigurationError
 
 SYNTH_GENRES: tuple[str, ...] = ("classical", "electronic", "hiphop", "rock")
@@ -62,7 +60,7 @@ class Score:
     """What is decided about a track before it sounds."""
 
     tempo: float  # beats per minute
-    key: int  # semitones above C
+    key: float  # semitones above C; parts of one are the tuning, which differs between recordings
     roots: tuple[int, ...]  # semitones above the key, a bar each
     minor: bool
     brightness: float  # 0 dark … 1 bright
@@ -90,7 +88,7 @@ class Score:
 
 
 def hertz(semitones: float, octave: int) -> float:
-    """Frequency of a note so many semitones above the C of an octave (C4 is 261.6 Hz)."""
+    """Frequency of a note so many semitones, or parts of one, above the C of an octave (C4 is 261.6 Hz)."""
     return float(440 * 2 ** ((semitones - 9) / 12 + octave - 4))
 
 
@@ -183,11 +181,11 @@ def electronic(score: Score) -> np.ndarray:
         note = score.chord(step // 2)[0] + (12 if score.random.random() < 0.25 else 0)
         tone = harmonics(hertz(note, 1), score.beat / 2, rate, 1.1, most=10 + round(20 * score.brightness))
         place(track, tone * swell(len(tone), rate, 0.004, 0.2), step * score.beat / 2, rate, 0.5 if step % 2 else 0.2)
-    arpeggio = score.random.permutation(np.tile(score.chord(0) - score.chord(0)[0], 2))
     for step in range(4 * score.beats):
-        note = score.chord(step // 4)[0] + arpeggio[step % len(arpeggio)]
-        tone = harmonics(hertz(note, 4), score.beat / 4, rate, 1.0, most=6)
-        place(track, tone * swell(len(tone), rate, 0.003, 0.06), step * score.beat / 4, rate, 0.2)
+        if score.random.random() < 0.75:
+            note = score.random.choice(score.chord(step // 4)) + 12 * score.random.integers(0, 2)
+            tone = harmonics(hertz(note, 4), score.beat / 4, rate, 1.0, most=6)
+            place(track, tone * swell(len(tone), rate, 0.003, 0.06), step * score.beat / 4, rate, 0.2)
     thump, hat = kick(rate), noise_hit(rate, score.random, 0.025, bright=True)
     for beat in range(score.beats):
         place(track, thump, beat * score.beat, rate, 0.9 + 0.6 * score.drums)
@@ -212,6 +210,10 @@ def hiphop(score: Score) -> np.ndarray:
         for note in score.chord(bar):
             tone = harmonics(hertz(note, 3), score.beat, rate, 3 - score.brightness, most=6)
             place(track, tone * swell(len(tone), rate, 0.01, 0.3), (bar + 1 + swing) * score.beat, rate, 0.35)
+        for beat in score.random.choice(8, size=2, replace=False) / 2:
+            note = score.random.choice(score.chord(bar)) + 12
+            tone = harmonics(hertz(note, 3), score.beat, rate, 2.5 - score.brightness, most=6)
+            place(track, tone * swell(len(tone), rate, 0.02, 0.4), (bar + beat) * score.beat, rate, 0.25)
     return track
 
 
@@ -265,7 +267,7 @@ def compose(genre: str, artist: int, index: int, seconds: float, sample_rate: in
 
     return Score(
         tempo=low + (high - low) * near(habits.pace),
-        key=int(12 * habits.home + random.choice([0, 2, 5, 7])) % 12,
+        key=(int(12 * habits.home) + random.choice([0, 2, 5, 7])) % 12 + random.uniform(-0.5, 0.5),
         roots=PROGRESSIONS[random.integers(len(PROGRESSIONS))],
         minor=bool(random.random() < 0.5),
         brightness=near(habits.brightness),
@@ -333,11 +335,11 @@ def make(
     seconds: float = 12.0,
     sample_rate: int = 22050,
     seed: int = 0,
-) -> Catalogue:
-    """Write the catalogue as a real folder, or reuse the one that the same arguments made before.
+) -> Path:
+    """Write the catalogue as a real folder, or reuse the one that the same arguments made before; returns the folder.
 
     ``root/<genre>/<artist>/<title>.wav``, with ``root/catalogue.csv`` beside them. The folder appears whole or not at
-    all. The same arguments give the same bytes.
+    all. The same arguments give the same bytes. :func:`genre_lib.data.catalogue.read` reads it.
 
     Raises:
         ConfigurationError: an unknown genre, fewer tracks than four a genre, or no length.
@@ -346,7 +348,7 @@ def make(
     root, recipe = Path(root), Recipe(tuple(genres), tracks_per_genre, float(seconds), sample_rate, seed)
     if root.exists() and any(root.iterdir() if root.is_dir() else [root]):
         refuse_other(root, recipe)
-        return catalogues.read(root / "catalogue.csv")
+        return root
     root.parent.mkdir(parents=True, exist_ok=True)
     aside = Path(tempfile.mkdtemp(prefix=f".{root.name}-", dir=root.parent))
     try:
@@ -355,7 +357,7 @@ def make(
         move_into_place(aside, root, recipe)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
-    return catalogues.read(root / "catalogue.csv")
+    return root
 
 
 def refuse_other(root: Path, recipe: Recipe) -> None:
