@@ -1,5 +1,6 @@
 """The service put together: routes, the shape of errors, the bounds around every request."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -59,6 +60,8 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
     """
     registry.describe(registry.active(settings))
     quiet_logs()
+    # OpenMP's threads spin while they wait for each other; beside other programs that made the network ten times slower
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
     def started(said: WorkerStatus) -> None:
         address = f"http://{settings.host}:{settings.port}"

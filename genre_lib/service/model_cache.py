@@ -65,7 +65,7 @@ class ModelCache:
         return self._get((folder, stamp(folder)))
 
     def follow(self) -> None:
-        """Load what was promoted meanwhile and exchange it; where that fails the old one goes on, ``error`` says why."""
+        """Load what was promoted meanwhile, and exchange it. If that fails the old one goes on; ``error`` says why."""
         try:
             folder = registry.active(self.settings)
             key = (folder, stamp(folder))
