@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genre_lib import __version__, comparison, metrics, model_card, plots, report
+from genre_lib import __version__, metrics, model_card, plots, report
 from genre_lib.answers import UNKNOWN, Answers, answer, display_name, require_something_to_score
 from genre_lib.clips import probabilities
-from genre_lib.comparison import METRICS, PREDICTIONS, share_interval
+from genre_lib.comparison import METRICS, PREDICTIONS, compare, share_interval
+from genre_lib.comparison import sentence as comparison_sentence
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.errors import ModelNotFound
 from genre_lib.metrics import Interval, ReliabilityBins
@@ -89,7 +90,7 @@ class Evaluation:
 
     def sentence(self) -> str:
         """The comparison with the base in plain words."""
-        return comparison.sentence(self.metrics["comparison"])
+        return comparison_sentence(self.metrics["comparison"])
 
 
 def evaluate(
@@ -191,7 +192,7 @@ def _score(
     seed: int,
 ) -> Evaluation:
     calibration = _calibrate(model, answers, split, seed)
-    compared, intervals = comparison.compare(answers, other, seed)
+    compared, intervals = compare(answers, other, seed)
     content = {
         "model": answers.name,
         "model_version": model.version,
