@@ -59,7 +59,7 @@ def test_genres_are_of_one_level_and_none_clips(tmp_path: Path):
     synthetic.make(tmp_path / "music", tracks_per_genre=4, seconds=3.0)
     for path in audio.find(tmp_path / "music"):
         waveform = audio.load(path, 22050).waveform
-        assert np.sqrt(np.mean(waveform**2)) == pytest.approx(synthetic.LEVEL, rel=0.05)
+        assert np.sqrt(np.mean(waveform**2)) == pytest.approx(synthetic.LEVEL, rel=1e-4)
         assert np.abs(waveform).max() < 0.99
 
 

@@ -5,10 +5,11 @@ coding and noise, and the distances between neighbouring ones are as good as a w
 one constant delay hold the same recording. Another performance, a remix at another tempo or a copy at another speed
 is not the same recording and is not found.
 
-Measured on 90 real tracks against their own excerpts (``benchmarks/check_catalogue.py --recall`` repeats it): of
-excerpts of 5 s all are found at another level, in 8 bits, and as mp3 at 64 and 24 kbit/s, 99 % as opus at 16 kbit/s
-or with noise at -20 dB; excerpts of 10 s are all found. Between different recordings the share of common words
-that :data:`LEAST_SHARE` asks for was reached by none of 240,000 pairs.
+Measured on 100 tracks of the Emotify set and excerpts of them at random places (``python benchmarks/check_catalogue.py
+../shared/data/emotify --tracks 100 --recall``): at another level, in 8 bits, with noise at -20 dB, as mp3 at 64 and 24
+kbit/s and as opus at 16 kbit/s, 94 to 99 % of the excerpts of 3 s are found, 96 to 100 % of 5 s and 98 to 100 % of
+10 s, and none in a track that it is not from. Among the 242,000 pairs of different recordings of Emotify and GTZAN the
+largest share of common words is 0.014, between two remixes of one song; the repeats in Emotify reach 0.19 to 0.44.
 """
 
 from __future__ import annotations

@@ -281,9 +281,9 @@ def compose(genre: str, artist: int, index: int, seconds: float, sample_rate: in
 def render(score: Score, genre: str) -> np.ndarray:
     """Sound of a track at the common level, with a floor of noise 60 dB below it: float32 [samples] in [-1, 1]."""
     track = PLAYERS[genre](score)
-    track = track * (LEVEL / np.sqrt(np.mean(track**2)))
-    track = track + score.random.uniform(-1, 1, len(track)) * LEVEL * 1e-3
-    return np.tanh(track).astype(np.float32)
+    track = np.tanh(track * (LEVEL / np.sqrt(np.mean(track**2))))
+    track += score.random.uniform(-1, 1, len(track)) * LEVEL * 1e-3
+    return (track * (LEVEL / np.sqrt(np.mean(track**2)))).astype(np.float32)
 
 
 def artist_count(tracks: int) -> int:
