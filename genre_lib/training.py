@@ -52,6 +52,9 @@ __all__ = ["FitResult", "TrainingConfig", "fit", "load_experiment"]
 
 SCRATCH_CLIP_SECONDS = 3.0
 
+Subclasses = list[tuple[str, str]] | None
+"""Pairs of source and genre that the head learns apart; None where it learns genres."""
+
 
 @dataclass(frozen=True)
 class FitResult:
@@ -96,12 +99,13 @@ def fit(config: TrainingConfig | dict[str, Any], catalogue: Catalogue | None = N
         _check_output(config)
         tracks = catalogue if catalogue is not None else open_catalogue(_data_path(config), seed=config.seed)
         genres = _check_tracks(tracks, config)
-        model, copied = _build(config, genres)
+        subclasses = _subclasses(tracks, config)
+        model, copied = _build(config, genres, subclasses)
         run = _open_run(config)
         with _recorded(run):
             run.begin(genres=genres, copied_genres=copied, resumed=config.resume)
             _check_catalogue(tracks, config, run)
-            prepared, data = _data(config, tracks, model, run)
+            prepared, data = _data(config, tracks, model, run, subclasses)
             checkpoints = _train(config, model, data, run, prepared)
             return _finish(config, model, data, run, checkpoints, began)
 
@@ -155,10 +159,10 @@ def _check_tracks(catalogue: Catalogue, config: TrainingConfig) -> list[str]:
     return genres
 
 
-def _build(config: TrainingConfig, genres: list[str]) -> tuple[GenreModel, list[str]]:
+def _build(config: TrainingConfig, genres: list[str], subclasses: Subclasses) -> tuple[GenreModel, list[str]]:
     """The network to train, with a head for the genres, and the genres whose head rows came with it."""
     if config.init == "scratch":
-        return _from_scratch(config, genres), []
+        return _from_scratch(config, genres, subclasses), []
     settings = get_settings()
     source = registry.resolve(config.base_model, settings) if config.base_model else settings.model_path
     model = folder.load(source)
@@ -170,18 +174,34 @@ def _build(config: TrainingConfig, genres: list[str]) -> tuple[GenreModel, list[
     return model, copied or [genre for genre in genres if genre in model.genres]
 
 
-def _from_scratch(config: TrainingConfig, genres: list[str]) -> GenreModel:
+def _from_scratch(config: TrainingConfig, genres: list[str], subclasses: Subclasses) -> GenreModel:
     _check_names("architecture", config.architecture, [field.name for field in fields(GenreCNNConfig)])
     known = [name for name in inspect.signature(LogMelFeatureExtractor).parameters if name != "kwargs"]
     _check_names("feature_extractor", config.feature_extractor, known)
     try:
         extractor = LogMelFeatureExtractor(**config.feature_extractor)
         architecture = {"num_mel_bins": extractor.feature_size} | config.architecture
+        if subclasses:
+            architecture["subclass_genre"] = [genres.index(genre) for _, genre in subclasses]
         network = GenreCNNForAudioClassification(GenreCNNConfig.for_labels(genres, **architecture))
     except (TypeError, ValueError, RuntimeError) as error:
         raise ConfigurationError(f"architecture or feature_extractor cannot be built: {error}") from error
     clip = config.clip_seconds or SCRATCH_CLIP_SECONDS
     return GenreModel(network, extractor, InferenceSettings(clip, config.hop_seconds or clip))
+
+
+def _subclasses(catalogue: Catalogue, config: TrainingConfig) -> Subclasses:
+    """The pairs of source and genre among the train tracks, where they are to be learnt apart."""
+    train = catalogue.split("train").tracks
+    unknown = set(config.source_shares or ()) ^ set(train["source"].astype(str)) if config.source_shares else set()
+    if unknown:
+        raise ConfigurationError(
+            f"source_shares must name the sources of the train tracks, {', '.join(sorted(set(train['source'])))}; "
+            f"it names {', '.join(config.source_shares or ())}."
+        )
+    if config.subclasses == "none":
+        return None
+    return sorted(set(zip(train["source"].astype(str), train["genre"], strict=True)))
 
 
 def _check_names(field: str, given: dict[str, Any], known: list[str]) -> None:
@@ -230,7 +250,7 @@ def _check_catalogue(catalogue: Catalogue, config: TrainingConfig, run: Run) -> 
 
 
 def _data(
-    config: TrainingConfig, catalogue: Catalogue, model: GenreModel, run: Run
+    config: TrainingConfig, catalogue: Catalogue, model: GenreModel, run: Run, subclasses: Subclasses
 ) -> tuple[Prepared, GenreDataModule]:
     """Features of all tracks, computed where the cache has none, and clips from them."""
     settings = get_settings()
@@ -256,6 +276,7 @@ def _data(
         clips_per_epoch=config.clips_per_epoch,
         class_balance=config.class_balance,
         source_shares=config.source_shares,
+        subclasses=subclasses,
         margin=config.augmentation.time_stretch,
         seed=config.seed,
         num_workers=config.num_workers,
@@ -285,9 +306,12 @@ def _train(
     config: TrainingConfig, model: GenreModel, data: GenreDataModule, run: Run, prepared: Prepared
 ) -> EpochCheckpoints:
     weighs = config.class_balance == "loss"
-    weights = inverse_frequency(data.train.targets, len(model.genres)) if weighs else None
+    classes = len(data.subclasses or model.genres)
+    weights = inverse_frequency(data.train.targets, classes) if weighs else None
     augment = _augment(config, model)
-    module = GenreClassifier(_fast_layout(model), _recipe(config), augment, weights, data.class_shares())
+    module = GenreClassifier(
+        _fast_layout(model), _recipe(config), augment, weights, data.class_shares(), data.subclasses
+    )
     monitored = config.evaluation_strategy != "no" and config.keep != "last"
     checkpoints = EpochCheckpoints(run, config.monitor if monitored else None, config.mode)
     bar = config.progress if config.progress is not None else sys.stderr.isatty()

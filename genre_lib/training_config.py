@@ -71,6 +71,10 @@ class TrainingConfig(BaseModel):
     source_shares: dict[str, float] | None = Field(
         None, description="Share of the clips from each of the catalogue's sources; implies the balanced sampler."
     )
+    subclasses: Literal["none", "source"] = Field(
+        "none",
+        description="Learn a genre of several sources as a sub-class each, added up to predict; from scratch only.",
+    )
     logit_adjustment: float = Field(
         0.0, ge=0, le=2, description="Strength of the logit adjustment by genre frequency; 1 is its full form."
     )
@@ -138,6 +142,8 @@ class TrainingConfig(BaseModel):
             "base_model and init='scratch' contradict each other; leave one out.": scratch and bool(self.base_model),
             "freeze='backbone' needs a base model; with init='scratch' the backbone knows nothing.": scratch
             and self.freeze == "backbone",
+            "subclasses='source' shapes the CNN's head; it needs init='scratch'.": not scratch
+            and self.subclasses != "none",
             "evaluation_strategy='steps' needs eval_steps.": self.evaluation_strategy == "steps"
             and not self.eval_steps,
             "early_stopping_patience needs validation; evaluation_strategy is 'no'.": self.evaluation_strategy == "no"

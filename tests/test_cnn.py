@@ -51,6 +51,23 @@ def test_poolings_by_arithmetic():
     assert torch.allclose(pool_image(hidden, "avgstd"), torch.tensor([[3.0, 1.0]]), atol=1e-3)
 
 
+def test_a_genre_is_as_likely_as_its_sub_classes_together():
+    config = GenreCNNConfig.tiny(labels=["jazz", "rock"], num_mel_bins=16, subclass_genre=[1, 0, 1])
+    network = GenreCNNForAudioClassification(config).eval()
+    outputs = torch.log(torch.tensor([[0.5, 0.2, 0.3]]))
+    assert torch.allclose(network.genre_logits(outputs).exp(), torch.tensor([[0.2, 0.8]]), atol=1e-6)
+    clip = torch.randn(3, 16, 8)
+    assert network.subclass_logits(clip).shape == (3, 3) and network(clip).logits.shape == (3, 2)
+    assert torch.allclose(network(clip).logits.exp().sum(1), torch.ones(3), atol=1e-5)
+
+
+def test_a_fixed_filter_is_taken_out_in_part():
+    torch.manual_seed(0)
+    clip, tilt = torch.randn(1, 16, 8), torch.linspace(-1, 1, 16)[None, :, None]
+    network = GenreCNNForAudioClassification(GenreCNNConfig.tiny(num_mel_bins=16, band_relax=1.0)).eval()
+    assert torch.allclose(network(clip).logits, network(clip + tilt).logits, atol=1e-5)
+
+
 @pytest.mark.parametrize("field", ["pooling", "clip_norm"])
 def test_unknown_choices_are_named(field):
     with pytest.raises(ValueError, match=f"GenreCNNConfig.{field} must be one of"):

@@ -5,6 +5,7 @@ import pytest
 import torch
 from test_folder import make_foreign
 
+from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
 from genre_lib.models.folder import load, save
 from genre_lib.models.head import freeze_backbone, rest_frozen, with_genres
 
@@ -34,3 +35,16 @@ def test_a_frozen_backbone_does_not_move(tiny_model):
         "classifier.weight",
         "classifier.bias",
     ]
+
+
+def test_sub_classes_of_a_shared_genre_stay_together():
+    torch.manual_seed(0)
+    config = GenreCNNConfig.tiny(labels=["jazz", "rock", "pop"], num_mel_bins=16, subclass_genre=[0, 1, 1, 2])
+    network = GenreCNNForAudioClassification(config).eval()
+    clip = torch.randn(1, 16, 8)
+    before = network.subclass_logits(clip)[0]
+    assert with_genres(network, ["Rock", "polka"]) == ["Rock"]
+    assert network.config.subclass_genre == [0, 0, 1]
+    assert torch.allclose(network.subclass_logits(clip)[0, :2], before[1:3], atol=1e-6)
+    assert with_genres(network, ["polka", "pop"]) == ["polka"]
+    assert network.config.subclass_genre is None and network(clip).logits.shape == (1, 2)

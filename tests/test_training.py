@@ -168,6 +168,20 @@ def test_fine_tuning_keeps_a_frozen_backbone(asked, tiny_model):
     assert result.run.events("run_started")[0]["copied_genres"] == load(tiny_model).genres
 
 
+def test_sources_may_understand_a_genre_differently(asked, tracks):
+    table = tracks.tracks.copy()
+    table["source"] = np.where(table["genre"].isin(["rock", "hiphop"]) & (table.index % 2 == 0), "a", "b")
+    options = {"subclasses": "source", "source_shares": {"a": 0.5, "b": 0.5}, "num_epochs": 1, "logit_adjustment": 1.0}
+    result = fit(SCRATCH | asked | options, Catalogue(table))
+    model = load(result.model_folder)
+    assert model.genres == tracks.genres
+    assert model.network.config.subclass_genre == [2, 3, 0, 1, 2, 3]  # a: hiphop, rock; b: all four
+    again = fit(SMALL | asked | {"base_model": str(result.model_folder), "num_epochs": 1}, Catalogue(table))
+    assert load(again.model_folder).network.config.subclass_genre == [2, 3, 0, 1, 2, 3]
+    with pytest.raises(ConfigurationError, match="source_shares must name the sources of the train tracks, a, b"):
+        fit(SCRATCH | asked | {"source_shares": {"a": 1.0}}, Catalogue(table))
+
+
 def test_without_validation_the_last_epoch_is_kept(asked, tracks):
     only = Catalogue(tracks.tracks.assign(split="train"))
     with pytest.raises(ConfigurationError, match="evaluation_strategy to 'no'"):

@@ -128,6 +128,7 @@ class GenreDataModule(LightningDataModule):
         class_balance: ``"sampler"`` draws each genre equally often.
         source_shares: share of the draws from each of the catalogue's sources; implies the sampler.
         clips_per_epoch: draws in an epoch, instead of as many as fit.
+        subclasses: pairs of source and genre that are the training targets in place of genres.
         margin: share by which training clips come longer than a clip, for augmentation to cut.
     """
 
@@ -144,6 +145,7 @@ class GenreDataModule(LightningDataModule):
         class_balance: Balance = "none",
         source_shares: dict[str, float] | None = None,
         margin: float = 0.0,
+        subclasses: Sequence[tuple[str, str]] | None = None,
         seed: int = 0,
         num_workers: int = 0,
     ) -> None:
@@ -151,6 +153,10 @@ class GenreDataModule(LightningDataModule):
         self.genres, self.store, self.batch_size = list(genres), store, batch_size
         self.margin, self.seed, self.num_workers = margin, seed, num_workers
         self.train, self.valid = TrackTable.of(train, genres, store), TrackTable.of(valid, genres, store)
+        self.subclasses = list(subclasses) if subclasses else None
+        if self.subclasses:
+            pairs = zip(train["source"].astype(str), train["genre"], strict=True)
+            self.train.targets = np.array([self.subclasses.index(pair) for pair in pairs], dtype=np.int64)
         self.fitting = np.minimum(self.train.fitting, max_clips_per_track)
         self.clips_per_epoch = clips_per_epoch or int(self.fitting.sum())
         balanced = class_balance == "sampler" or bool(source_shares)
@@ -159,7 +165,7 @@ class GenreDataModule(LightningDataModule):
     def class_shares(self) -> np.ndarray:
         """Expected share of each genre among the draws [genres]."""
         weights = self.fitting / self.fitting.sum() if self.weights is None else self.weights
-        return np.bincount(self.train.targets, weights, minlength=len(self.genres))
+        return np.bincount(self.train.targets, weights, minlength=len(self.subclasses or self.genres))
 
     def train_dataloader(self) -> DataLoader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
@@ -180,6 +186,8 @@ class GenreDataModule(LightningDataModule):
 
     def val_dataloader(self) -> DataLoader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        if len(self.valid) < world:  # a process without tracks would leave the others waiting: all take all of them
+            rank, world = 0, 1
         return DataLoader(
             WholeTracks(self.valid, self.store),
             batch_size=8,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +48,7 @@ class GenreClassifier(LightningModule):
         augment: changes to training inputs; None for none.
         class_weights: weight of each genre's loss [genres]; None for equal ones.
         class_shares: expected share of each genre among training clips [genres], for the logit adjustment.
+        subclasses: where training targets are sub-classes of the CNN's (with weights and shares of these), their names.
     """
 
     def __init__(
@@ -57,10 +58,12 @@ class GenreClassifier(LightningModule):
         augment: LogMelAugment | None = None,
         class_weights: np.ndarray | None = None,
         class_shares: np.ndarray | None = None,
+        subclasses: Sequence[Any] | None = None,
     ) -> None:
         super().__init__()
         self.network, self.recipe, self.augment = network, recipe, augment
-        self.classes = network.config.num_labels
+        self.classes = len(subclasses) if subclasses else network.config.num_labels
+        self.by_subclass = bool(subclasses)
         self.register_buffer("class_weights", _tensor(class_weights, self.classes), persistent=False)
         self.register_buffer("log_prior", _tensor(class_shares, self.classes).clamp(min=1e-6).log(), persistent=False)
         self.validated: list[tuple[np.ndarray, np.ndarray]] = []
@@ -83,8 +86,9 @@ class GenreClassifier(LightningModule):
         with torch.no_grad():
             inputs = self.augment(inputs) if self.augment else inputs
             inputs, targets = mixup(inputs, targets, self.recipe.mixup, self.recipe.mixup_share)
-        loss = self.loss(self(inputs), targets)
-        self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(inputs))
+        logits = self.network.subclass_logits(inputs).float() if self.by_subclass else self(inputs)
+        loss = self.loss(logits, targets)
+        self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(inputs), sync_dist=True)
         return loss
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:

@@ -35,6 +35,11 @@ class GenreCNNConfig(PreTrainedConfig):
         pooling: how frames become an embedding, one of ``POOLINGS``: mean; mean and maximum; mean and deviation.
         clip_norm: what is taken out of a clip before the network, one of ``CLIP_NORMS``.
         dynamic_range: what lies further below the clip's maximum is raised (in the extractor's units); None: kept.
+        band_relax: share of each band's own mean over time that is taken out too, and with it that share of a fixed
+            filter (relaxed instance frequency-wise normalisation, Kim et al. 2022, arXiv:2206.12513).
+        subclass_genre: genre of each output, where a genre that two collections understand differently is learnt as
+            several sub-classes, whose probabilities are then added (mixture discriminant analysis, Hastie and
+            Tibshirani 1996); None for an output a genre.
         dropout: share of the embedding dropped in training.
         channel_dropout: share of channels dropped inside a block in training.
         label_smoothing: used where labels are given to ``forward``.
@@ -50,6 +55,8 @@ class GenreCNNConfig(PreTrainedConfig):
     pooling: str = "avg"
     clip_norm: str = "mean"
     dynamic_range: float | None = None
+    band_relax: float = 0.0
+    subclass_genre: list[int] | None = None
     dropout: float = 0.2
     channel_dropout: float = 0.0
     label_smoothing: float = 0.0
@@ -110,6 +117,8 @@ class GenreCNNBackbone(nn.Module):
 
     def forward(self, input_values: torch.Tensor) -> torch.Tensor:
         clip = normalise_clip(input_values[:, : self.bands], self.config.clip_norm, self.config.dynamic_range)
+        if self.config.band_relax:
+            clip = clip - self.config.band_relax * clip.mean(2, keepdim=True)
         image = self.input_norm(clip)[:, None].contiguous(memory_format=torch.channels_last)
         hidden = self.stages(functional.relu(self.stem_norm(self.stem(image))))
         return pool_image(hidden, self.config.pooling)
@@ -126,14 +135,14 @@ class GenreCNNForAudioClassification(PreTrainedModel):
         super().__init__(config)
         self.backbone = GenreCNNBackbone(config)
         self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(self.backbone.dim, config.num_labels)
+        self.classifier = nn.Linear(self.backbone.dim, len(config.subclass_genre or range(config.num_labels)))
         self.post_init()
 
     def forward(
         self, input_values: torch.Tensor, labels: torch.Tensor | None = None, return_dict: bool | None = None, **_: Any
     ) -> SequenceClassifierOutput | tuple:
         """Logits, and the cross entropy where ``labels`` [batch] (ids) or [batch, genres] (probabilities) are given."""
-        logits = self.classifier(self.dropout(self.embed(input_values)))
+        logits = self.genre_logits(self.subclass_logits(input_values))
         loss = None
         if labels is not None:
             loss = functional.cross_entropy(logits.float(), labels, label_smoothing=self.config.label_smoothing)
@@ -143,6 +152,18 @@ class GenreCNNForAudioClassification(PreTrainedModel):
     def embed(self, input_values: torch.Tensor) -> torch.Tensor:
         """Log-mel [batch, mels, frames] → embedding [batch, dim]."""
         return self.backbone(input_values)
+
+    def subclass_logits(self, input_values: torch.Tensor) -> torch.Tensor:
+        """Log-mel [batch, mels, frames] → the head's outputs [batch, outputs], of genres or of their sub-classes."""
+        return self.classifier(self.dropout(self.embed(input_values)))
+
+    def genre_logits(self, outputs: torch.Tensor) -> torch.Tensor:
+        """Outputs [batch, outputs] → logits [batch, genres]: the logarithm of the sub-classes' summed probability."""
+        if self.config.subclass_genre is None:
+            return outputs
+        genre = torch.tensor(self.config.subclass_genre, device=outputs.device)
+        member = functional.one_hot(genre, self.config.num_labels).float()
+        return (outputs.float().softmax(-1) @ member).clamp_min(1e-8).log()
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:

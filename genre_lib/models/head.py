@@ -47,18 +47,30 @@ def with_genres(network: PreTrainedModel, genres: Sequence[str]) -> list[str]:
     Returns:
         The genres whose rows were copied.
     """
-    known = {canonical(name): index for index, name in network.config.id2label.items()}
     name, old = last_layer(network)
-    new = nn.Linear(old.in_features, len(genres), device=old.weight.device, dtype=old.weight.dtype)
+    rows = known_rows(network)
+    if not hasattr(network.config, "subclass_genre"):  # only the CNN adds up several rows of a genre
+        rows = {genre: several[:1] for genre, several in rows.items()}
+    kept = [rows.get(canonical(genre), [None]) for genre in genres]
+    new = nn.Linear(old.in_features, sum(map(len, kept)), device=old.weight.device, dtype=old.weight.dtype)
     nn.init.normal_(new.weight, std=0.02)
     nn.init.zeros_(new.bias)
-    copied = [genre for genre in genres if canonical(genre) in known]
     with torch.no_grad():
-        for genre in copied:
-            _copy_row(old, known[canonical(genre)], new, list(genres).index(genre))
+        for target, source in enumerate(row for group in kept for row in group):
+            if source is not None:
+                _copy_row(old, source, new, target)
     network.set_submodule(name, new)
-    _relabel(network, genres)
-    return copied
+    _relabel(network, genres, [genre for genre, group in enumerate(kept) for _ in group])
+    return [genre for genre in genres if canonical(genre) in rows]
+
+
+def known_rows(network: PreTrainedModel) -> dict[str, list[int]]:
+    """Rows of the last layer by canonical genre: one each, or one for each of a genre's sub-classes."""
+    labels = network.config.id2label
+    rows: dict[str, list[int]] = {}
+    for row, genre in enumerate(_genre_of_rows(network)):
+        rows.setdefault(canonical(labels[genre]), []).append(row)
+    return rows
 
 
 def last_layer(network: PreTrainedModel) -> tuple[str, nn.Linear]:
@@ -67,13 +79,12 @@ def last_layer(network: PreTrainedModel) -> tuple[str, nn.Linear]:
     Raises:
         ModelInvalid: there is no such layer outside the backbone.
     """
+    outputs = len(_genre_of_rows(network))
     inside = {id(module) for module in backbone(network).modules()}
     layers = [
         (name, module)
         for name, module in network.named_modules()
-        if isinstance(module, nn.Linear)
-        and id(module) not in inside
-        and module.out_features == network.config.num_labels
+        if isinstance(module, nn.Linear) and id(module) not in inside and module.out_features == outputs
     ]
     if not layers:
         raise ModelInvalid(f"{type(network).__name__} ends in no linear layer with an output for each of its labels.")
@@ -86,7 +97,13 @@ def _copy_row(old: nn.Linear, source: int, new: nn.Linear, target: int) -> None:
         new.bias[target] = old.bias[source]
 
 
-def _relabel(network: PreTrainedModel, genres: Sequence[str]) -> None:
+def _genre_of_rows(network: PreTrainedModel) -> list[int]:
+    return getattr(network.config, "subclass_genre", None) or list(range(network.config.num_labels))
+
+
+def _relabel(network: PreTrainedModel, genres: Sequence[str], genre_of_rows: list[int]) -> None:
     network.config.id2label = dict(enumerate(genres))
     network.config.label2id = {genre: index for index, genre in enumerate(genres)}
     network.num_labels = len(genres)
+    if hasattr(network.config, "subclass_genre"):
+        network.config.subclass_genre = genre_of_rows if len(genre_of_rows) > len(genres) else None
