@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from genre_lib.inference import TrackPrediction
     from genre_lib.registry import ModelInfo
     from genre_lib.runs import Run
+    from genre_lib.training_config import TrainingConfig
 
 HELP = "Music-genre prediction and fine-tuning on your own music."
 DEBUG = "GENRE_DEBUG"
@@ -85,7 +86,8 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait sleep: see service.app
     warnings.showwarning = show_warning
     try:
-        return app(args=arguments, prog_name="genre", standalone_mode=False) or 0
+        code = app(args=arguments, prog_name="genre", standalone_mode=False) or 0
+        return fail("stopped.", 130) if code == 130 else code  # typer ends Ctrl-C in silence
     except typer.TyperException as error:
         return fail(f"{error.format_message()} See genre --help.", 2)
     except ConfigurationError as error:
@@ -195,7 +197,7 @@ def finetune(
     """Fine-tune a model on your music: runs notebooks/02_finetune.ipynb and keeps all of it in a run folder."""
     from genre_lib.jobs import run_notebook
     from genre_lib.runs import Run
-    from genre_lib.training_config import TrainingConfig, load_experiment
+    from genre_lib.training_config import load_experiment
 
     settings = get_settings()
     fields = resumed(resume, settings) if resume else {}
@@ -205,11 +207,11 @@ def finetune(
     given |= {"output_path": str(output_path) if output_path else None, "strict": strict or None}
     fields |= {name: value for name, value in given.items() if value is not None}
     fields = with_places(fields, settings)
-    config = TrainingConfig(**fields)
+    notebook = settings.notebooks_path / "02_finetune.ipynb"
+    config = checked(fields, notebook)
     require_free_output(config)
     run = Run(config.run_path) if config.run_path else Run.create(settings.runs_path, config.name or run_name(fields))
     run.prepared()
-    notebook = settings.notebooks_path / "02_finetune.ipynb"
     with training_progress(config.num_epochs) as on_event, stopped_by_sigterm():
         try:
             run_notebook(notebook, fields | {"run_path": str(run.path)}, run.notebook, on_event=on_event)
@@ -267,6 +269,15 @@ def with_places(fields: dict[str, Any], settings: Settings) -> dict[str, Any]:
     return fields
 
 
+def checked(fields: dict[str, Any], notebook: Path) -> TrainingConfig:
+    """The fields as the notebook will read them; it has parameters of its own, too, such as ``check_audio``."""
+    from genre_lib.jobs import notebook_parameters
+    from genre_lib.training_config import TrainingConfig
+
+    own = set(notebook_parameters(notebook)) - set(TrainingConfig.model_fields)
+    return TrainingConfig(**{name: value for name, value in fields.items() if name not in own})
+
+
 def existing(place: str) -> str:
     """The music's place, absolute; ``synthetic`` is a word and no place."""
     from genre_lib.errors import CatalogueNotFound
@@ -281,7 +292,7 @@ def existing(place: str) -> str:
     return str(path)
 
 
-def require_free_output(config: Any) -> None:
+def require_free_output(config: TrainingConfig) -> None:
     """Refuse before hours of training what would be refused after them."""
     place = Path(config.output_path) if config.output_path else None
     if place and place.exists() and any(place.iterdir() if place.is_dir() else [place]) and not config.overwrite:
@@ -327,15 +338,10 @@ def stopped_by_sigterm() -> Iterator[None]:
 def print_run(run: Run) -> None:
     """What came of a training run."""
     result = run.result() or {}
-    found = result.get("metrics") or {}
-    lines = {
-        "accuracy": shown(found.get("valid_accuracy")),
-        "macro-F1": shown(found.get("valid_macro_f1")),
-        "model": result.get("model_folder", run.model),
-        "run": run.path,
-        "report": run.report if run.report.is_file() else f"none; genre evaluate --model {run.model} makes one",
-    }
-    print_lines(lines)
+    found = result.get("evaluation")
+    if found:
+        print_evaluation(found)
+    print_lines({"model": result.get("model_folder", run.model), "run": run.path, "report": run.report})
 
 
 # --- evaluate ---------------------------------------------------------------------------------------------------------
@@ -366,16 +372,19 @@ def evaluate(
     found = evaluation.evaluate(chosen, catalogue, split, base, seed=seed, device=settings.device)
     run = Run(output_path) if output_path else Run.create(settings.runs_path, f"evaluate-{chosen.name}")
     evaluation.write(found, run=run)
-    print_evaluation(found.metrics, evaluation.comparison_sentence(found.metrics["comparison"]))
+    print_evaluation(found.metrics)
     print_lines({"report": run.report})
 
 
-def print_evaluation(found: dict[str, Any], comparison: str) -> None:
+def print_evaluation(found: dict[str, Any]) -> None:
+    """The headlines of ``metrics.json``."""
+    from genre_lib.comparison import sentence
+
     calibration = found.get("calibration") or {}
     lines = {"tracks": f"{found['tracks']} ({found['split']})"}
     lines |= {"accuracy": interval(found["accuracy"]), "macro-F1": interval(found["macro_f1"])}
     lines["calibration error"] = shown(calibration.get("ece_after"))
-    print_lines(lines | {"comparison": comparison})
+    print_lines(lines | {"comparison": sentence(found.get("comparison"))})
 
 
 def interval(score: dict[str, float]) -> str:

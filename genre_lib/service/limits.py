@@ -7,7 +7,9 @@ upload half way nor cancel the route.
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
+from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -35,7 +37,8 @@ class UploadLimit:
             await self._refuse(scope, receive, send)
         else:
             upload = Upload(receive, send, self.max_bytes)
-            await self.app(scope, upload.receive, upload.send)
+            with suppress(ClientDisconnect):  # a route that reads by itself raises it; ours answer
+                await self.app(scope, upload.receive, upload.send)
             if upload.exceeded and not upload.answered:
                 await self._refuse(scope, receive, send)
 

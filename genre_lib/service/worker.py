@@ -4,6 +4,8 @@ import asyncio
 import logging
 import os
 import pickle
+import shutil
+import signal
 import time
 import uuid
 from contextlib import suppress
@@ -39,6 +41,7 @@ class Worker:
     def __init__(self, server: LitServer, folder: Path) -> None:
         self.server = server
         self.folder = folder
+        self.asked: dict[str, PredictRequest] = {}
 
     @property
     def status(self) -> status.WorkerStatus:
@@ -53,31 +56,61 @@ class Worker:
     async def ask(self, request: PredictRequest) -> Answer:
         """The worker's answer. LitServe's own handler leaves a cancelled request in its buffer for ever."""
         uid, item = str(uuid.uuid4()), ResponseBufferItem(asyncio.Event())
-        self.server.response_buffer[uid] = item
-        queue = self.server.litapi_request_queues["/predict"]
+        self.server.response_buffer[uid], self.asked[uid] = item, request
         try:
-            await asyncio.to_thread(queue.put, (self.server.app.response_queue_id, uid, time.monotonic(), request))
+            await self.enqueue(uid)
             await item.event.wait()
             return answer_in(item.response)
         finally:
-            self.server.response_buffer.pop(uid, None)
+            del self.server.response_buffer[uid], self.asked[uid]
+
+    async def enqueue(self, uid: str) -> None:
+        """Lay the request down for the worker."""
+        queue = self.server.litapi_request_queues["/predict"]
+        content = (self.server.app.response_queue_id, uid, time.monotonic(), self.asked[uid])
+        await asyncio.to_thread(queue.put, content)
 
     async def watch(self) -> None:
-        """Answer what a dead worker held, and end this process when the main one is gone: it would keep the port."""
-        parent = os.getppid()
+        """Look after what a dead worker held, and end this process with the main one: it would keep the port."""
+        parent, was_ready = os.getppid(), True
         while os.getppid() == parent:
             await asyncio.sleep(LOOK_SECONDS)
             with suppress(OSError, EOFError):  # the manager ends before us
-                if not await asyncio.to_thread(self.ready):
-                    self.release()
-        os._exit(1)
+                was_ready = await self.look(was_ready)
+        self.end_orphaned()
+
+    async def look(self, was_ready: bool) -> bool:
+        """Whether the worker is ready; requests are released when it died, and laid down again when it is back."""
+        ready = await asyncio.to_thread(self.ready)
+        if not ready:
+            self.release()
+        elif not was_ready:
+            for uid in self.pending(started=False):
+                await self.enqueue(uid)
+        return ready
 
     def release(self) -> None:
-        """End the requests that the dead worker had taken; the ones in the queue wait for the next worker."""
-        for item in self.server.response_buffer.values():
-            if item.worker_id is not None and not item.event.is_set():
-                item.response = (WORKER_DIED, LitAPIStatus.OK)
-                item.event.set()
+        """End the requests that the dead worker had begun: one of them may be what killed it."""
+        for uid in self.pending(started=True):
+            item = self.server.response_buffer[uid]
+            item.response = (WORKER_DIED, LitAPIStatus.OK)
+            item.event.set()
+
+    def pending(self, started: bool) -> list[str]:
+        """Requests without an answer that the worker has begun, or has not.
+
+        Of the latter, one may have been handed to the worker in the moment that it died, and be in no queue any more. A
+        request that is laid down twice is answered once.
+        """
+        items = self.server.response_buffer.items()
+        return [uid for uid, item in items if (item.worker_id is not None) == started and not item.event.is_set()]
+
+    def end_orphaned(self) -> None:
+        """End this process and LitServe's manager, which was forked with the port in its hands."""
+        with suppress(OSError, AttributeError):
+            os.kill(self.server.transport_config.manager._process.pid, signal.SIGTERM)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        os._exit(1)
 
 
 def answer_in(response: Any) -> Answer:

@@ -1,0 +1,248 @@
+"""The whole service: real processes on a free port, asked over HTTP."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+START_SECONDS = 120
+
+
+@dataclass
+class Server:
+    """A running server, and what it was started with."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+    folder: Path
+    environment: dict[str, str]
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "log").read_text()
+
+    def health(self) -> dict:
+        return httpx.get(f"{self.url}/health", timeout=10).json()
+
+    def predict(self, name: str, content: bytes, **fields) -> httpx.Response:
+        return httpx.post(f"{self.url}/predict", files={"file": (name, content)}, data=fields, timeout=150)
+
+    def children(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def worker(self) -> psutil.Process:
+        """The process with the model in it: the largest."""
+        return max(self.children(), key=lambda process: process.memory_info().rss)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = START_SECONDS) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(0.2)
+
+
+def start(folder: Path, model: Path) -> Server:
+    port = free_port()
+    environment = os.environ | {
+        "MODEL_PATH": str(model),
+        "MODELS_PATH": str(folder / "models"),
+        "TMPDIR": str(folder),
+        "OMP_NUM_THREADS": "1",
+        "MAX_AUDIO_BYTES": str(3 * 1024**2),
+        "REQUEST_TIMEOUT": "120",
+    }
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, REPOSITORY / "serve.py", "--port", str(port)],
+            cwd=folder,
+            env=environment,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    server = Server(process, port, folder, environment)
+    until(lambda: answers(server) or process.poll() is not None, "the server starts")
+    assert process.poll() is None, server.log
+    return server
+
+
+def answers(server: Server) -> bool:
+    try:
+        return httpx.get(f"{server.url}/health", timeout=5).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def ended(processes: list[psutil.Process]) -> bool:
+    return all(not process.is_running() or process.status() == psutil.STATUS_ZOMBIE for process in processes)
+
+
+def clean(server: Server) -> None:
+    """What a test left: the processes of the server's own session."""
+    for process in [*(server.children() if server.process.poll() is None else []), server.process]:
+        try:
+            process.kill()
+        except (psutil.Error, OSError):
+            continue
+    server.process.wait()
+
+
+@pytest.fixture(scope="module")
+def server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    running = start(tmp_path_factory.mktemp("serve"), tiny_model)
+    yield running
+    clean(running)
+
+
+@pytest.fixture
+def wav(tmp_path: Path, tone, write_wav) -> bytes:
+    return write_wav(tmp_path / "tone.wav", tone(5.0)).read_bytes()
+
+
+def is_error(response: httpx.Response, status: int, code: str) -> bool:
+    return (response.status_code, response.json()["code"], set(response.json())) == (status, code, {"detail", "code"})
+
+
+def test_it_says_where_it_serves_and_what(server: Server):
+    assert f"Serving tiny ({server.health()['model']['version']}) at {server.url}" in server.log
+    assert httpx.get(f"{server.url}/models").json()["models"][0]["name"] == "tiny"
+
+
+def test_a_good_file(server: Server, wav: bytes):
+    answer = server.predict("tone.wav", wav, top_k=2).json()
+    assert set(answer) == {"model_name", "model_version", "duration", "predictions"}
+    assert (answer["model_name"], answer["duration"], len(answer["predictions"])) == ("tiny", 5.0, 2)
+    assert answer["predictions"][0]["confidence"] >= answer["predictions"][1]["confidence"]
+    assert server.predict("tone.wav", wav, timeline=True).json()["timeline"][-1]["end"] == 5.0
+
+
+def test_bad_requests(server: Server, wav: bytes):
+    assert is_error(server.predict("x.mp3", b"no audio " * 100), 415, "not_audio")
+    assert is_error(server.predict("x.mp3", b""), 422, "empty_audio")
+    assert is_error(server.predict("x.wav", wav, top_k=0), 422, "invalid_request")
+    assert is_error(server.predict("x.wav", wav, model_name="absent"), 404, "model_not_found")
+    assert is_error(server.predict("x.wav", wav, model_name="../tiny"), 404, "model_not_found")
+    assert is_error(server.predict("x.wav", bytes(3 * 1024**2 + 1)), 413, "audio_too_large")
+    assert is_error(server.predict("x.wav", bytes(5 * 1024**2)), 413, "audio_too_large")
+    assert is_error(httpx.post(f"{server.url}/predict", files={"audio": wav}), 422, "invalid_request")
+    assert is_error(httpx.get(f"{server.url}/nowhere"), 404, "not_found")
+
+
+def test_every_odd_file(server: Server, real_data: Path):
+    refused = {"corrupt_headeronly.wav": 415, "empty.mp3": 422, "text_renamed.mp3": 415}
+    for file in sorted((real_data / "odd_files").iterdir()):
+        response = server.predict(file.name, file.read_bytes())
+        assert response.status_code == refused.get(file.name, 200), f"{file.name}: {response.text}"
+
+
+def test_eight_clients_with_one_broken_file_in_ten(server: Server, wav: bytes):
+    before = server.health()["batches"]
+
+    def post(number: int) -> tuple[bool, httpx.Response]:
+        broken = number % 10 == 9
+        return broken, server.predict("x.mp3", b"broken " * 99 if broken else wav)
+
+    with ThreadPoolExecutor(8) as clients:
+        responses = list(clients.map(post, range(80)))
+    assert [response.status_code for broken, response in responses if broken] == [415] * 8
+    good = [response for broken, response in responses if not broken]
+    assert [response.status_code for response in good] == [200] * 72
+    until(lambda: server.health()["batches"]["tracks"] == before["tracks"] + 72, "the worker told its counts")
+    passes = server.health()["batches"]["passes"] - before["passes"]
+    assert 72 / passes > 1
+    assert sum(1 / int(response.headers["X-Batch-Size"]) for response in good) == pytest.approx(passes)
+
+
+def test_a_promoted_model_is_served_without_a_restart(server: Server, wav: bytes):
+    models = server.folder / "models"
+    shutil.copytree(server.environment["MODEL_PATH"], models / "better")
+    processes = {process.pid for process in server.children()}
+    subprocess.run(
+        [sys.executable, "-m", "genre_lib.cli", "models", "promote", "better"], env=server.environment, check=True
+    )
+    names = []
+    until(lambda: names.append(server.predict("x.wav", wav).json()["model_name"]) or names[-1] == "better", "exchanged")
+    assert set(names) <= {"tiny", "better"}
+    assert server.health()["model"]["name"] == "better"
+    assert {process.pid for process in server.children()} == processes
+    assert server.predict("x.wav", wav, model_name="tiny").json()["model_name"] == "tiny"
+
+
+def test_a_killed_worker_is_started_again(server: Server, wav: bytes):
+    worker = server.worker()
+    with ThreadPoolExecutor(1) as client:
+        os.kill(worker.pid, signal.SIGSTOP)  # so that it dies with the request in its hands, or in its queue
+        request = client.submit(server.predict, "x.wav", wav)
+        time.sleep(0.5)
+        worker.kill()
+        until(lambda: httpx.get(f"{server.url}/health").status_code == 503, "the death is noticed")
+        response = request.result()
+    assert response.status_code == 200 or is_error(response, 503, "worker_died")
+    until(lambda: answers(server), "the worker is back")
+    assert server.predict("x.wav", wav).status_code == 200
+    assert server.worker().pid != worker.pid
+
+
+def test_a_port_in_use_is_told_before_anything_starts(server: Server):
+    command = [sys.executable, REPOSITORY / "serve.py", "--port", str(server.port)]
+    second = subprocess.run(command, env=server.environment, capture_output=True, text=True)
+    assert second.returncode == 2
+    assert second.stderr.startswith(f"error: Port {server.port} of 127.0.0.1 cannot be used")
+    assert second.stderr.count("\n") == 1
+
+
+def test_sigterm_ends_everything(server: Server):
+    processes = server.children()
+    assert len(processes) >= 3
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(timeout=30) == 0
+    until(lambda: ended(processes), "no process is left", seconds=5)
+    with socket.socket() as again:
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        again.bind(("127.0.0.1", server.port))
+    assert not list(server.folder.glob("genre-serve-*"))
+    assert "Traceback" not in server.log
+
+
+def test_a_killed_main_process_leaves_no_orphans(tiny_model: Path, tmp_path: Path):
+    server = start(tmp_path, tiny_model)
+    processes = server.children()
+    server.process.kill()
+    server.process.wait()
+    until(lambda: ended(processes), "no process is left", seconds=20)
+
+
+def test_a_model_that_cannot_be_loaded_is_told_in_one_line(tiny_model: Path, tmp_path: Path):
+    shutil.copytree(tiny_model, tmp_path / "broken")
+    (tmp_path / "broken" / "model.safetensors").write_bytes(b"broken")
+    environment = os.environ | {"MODEL_PATH": str(tmp_path / "broken"), "PORT": str(free_port())}
+    command = [sys.executable, REPOSITORY / "serve.py"]
+    ended = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("error: Expected an audio classifier in")
+    assert ended.stderr.count("\n") == 1

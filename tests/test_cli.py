@@ -1,0 +1,370 @@
+"""The ``genre`` command: every word once as it should be, and once with wrong input."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import pytest
+
+from genre_lib import cli, jobs
+from genre_lib.errors import ConfigurationError
+from genre_lib.runs import Run
+
+
+@dataclass
+class Outcome:
+    """What a command left on the terminal."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def genre(capsys: pytest.CaptureFixture, monkeypatch, tiny_model: Path, tmp_path: Path) -> Callable[..., Outcome]:
+    """Run a command in this process, as ``main`` does, with the tiny model as the starter."""
+    monkeypatch.setenv("MODEL_PATH", str(tiny_model))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Outcome:
+        code = cli.main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def music(tmp_path: Path, tone, write_wav) -> Path:
+    """Two good tracks, one broken, and a file that is none."""
+    folder = tmp_path / "music [live]"  # rich would take the brackets for a style
+    write_wav(folder / "a.wav", tone(4.0))
+    write_wav(folder / "deep" / "b.wav", tone(7.0, 330.0))
+    (folder / "broken.mp3").write_bytes(b"no audio " * 99)
+    (folder / "notes.txt").write_text("not audio by its name")
+    return folder
+
+
+def is_error(outcome: Outcome, code: int, *says: str) -> bool:
+    """One line, the code, and no traceback."""
+    lines = outcome.err.strip().splitlines()
+    assert len(lines) == 1, outcome.err
+    assert lines[0].startswith("error: ")
+    assert all(word in lines[0] for word in says), lines[0]
+    return outcome.code == code
+
+
+# --- the command itself -----------------------------------------------------------------------------------------------
+
+
+def test_help_and_version(genre):
+    assert "finetune" in genre("--help").out
+    assert genre("--version").out.startswith("genre_lib ")
+    assert genre("models", "promote", "--help").code == 0
+
+
+def test_help_imports_nothing_heavy():
+    code = "import sys; from genre_lib.cli import main; main(['--help']); print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "typer" in modules
+    assert not set(modules) & {"torch", "pandas", "av", "litserve", "papermill", "transformers", "matplotlib"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["sing"], "No such command 'sing'"),
+        (["predict"], "Missing argument"),
+        (["predict", "x", "--loud"], "No such option"),
+        (["predict", "x", "--top-k", "0"], "--top-k"),
+        (["predict", "x", "--format", "xml"], "--format"),
+        (["catalogue", "build", "x"], "--output"),
+        (["finetune", "--epochs", "0"], "--epochs"),
+        (["serve", "--port", "high"], "--port"),
+    ],
+)
+def test_wrong_use_is_2(genre, arguments: list[str], says: str):
+    assert is_error(genre(*arguments), 2, says)
+
+
+def test_a_wrong_setting_is_2(genre, monkeypatch):
+    monkeypatch.setenv("PORT", "high")
+    assert is_error(genre("models", "list"), 2, "PORT")
+
+
+def test_an_unexpected_error_is_one_line_and_more_on_request(genre, monkeypatch):
+    monkeypatch.setattr("genre_lib.registry.list_models", lambda settings: 1 / 0)
+    assert is_error(genre("models", "list"), 1, "ZeroDivisionError", "GENRE_DEBUG=1")
+    monkeypatch.setenv("GENRE_DEBUG", "1")
+    assert "Traceback" in genre("models", "list").err
+
+
+def test_ctrl_c_is_130(genre, monkeypatch):
+    def interrupted(settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("genre_lib.registry.list_models", interrupted)
+    assert is_error(genre("models", "list"), 130, "stopped")
+
+
+# --- predict ----------------------------------------------------------------------------------------------------------
+
+
+def test_predict_as_jsonl_has_every_row(genre, music: Path):
+    outcome = genre("predict", music, music / "absent.wav", "--format", "jsonl", "--top-k", "2")
+    rows = [json.loads(line) for line in outcome.out.splitlines()]
+    assert outcome.code == 1
+    assert [set(row) for row in rows] == [{"path", "duration", "predictions", "error"}] * 4
+    assert [Path(row["path"]).name for row in rows] == ["a.wav", "broken.mp3", "b.wav", "absent.wav"]
+    assert [row["duration"] for row in rows] == [4.0, None, 7.0, None]
+    assert [len(row["predictions"]) for row in rows] == [2, 0, 2, 0]
+    assert [row["error"] is None for row in rows] == [True, False, True, False]
+    assert outcome.err == "2 of 4 could not be predicted.\n"
+
+
+def test_predict_good_files_is_0(genre, music: Path):
+    outcome = genre("predict", music / "a.wav", "--timeline", "--format", "jsonl")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert json.loads(outcome.out)["timeline"][-1]["end"] == 4.0
+
+
+def test_predict_as_table_shows_whole_paths(genre, music: Path):
+    outcome = genre("predict", music, "--timeline")
+    assert str(music / "deep" / "b.wav") in outcome.out
+    assert "0:07.0" in outcome.out
+    assert "is not audio" in outcome.out
+
+
+def test_predict_as_csv_into_a_file(genre, music: Path, tmp_path: Path):
+    outcome = genre("predict", music, "--format", "csv", "--output", tmp_path / "rows.csv", "--top-k", "1")
+    assert (outcome.code, outcome.out) == (1, "")
+    rows = list(csv.DictReader((tmp_path / "rows.csv").open()))
+    assert list(rows[0]) == ["path", "duration", "genre_1", "confidence_1", "error"]
+    assert [row["duration"] for row in rows] == ["4.000", "", "7.000"]
+    assert not list(tmp_path.glob(".rows.csv*"))
+
+
+def test_predict_leaves_no_half_file(genre, music: Path, tmp_path: Path, monkeypatch):
+    (tmp_path / "rows.jsonl").write_text("from before")
+
+    def break_off(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "write_jsonl", break_off)
+    assert genre("predict", music, "--format", "jsonl", "--output", tmp_path / "rows.jsonl").code == 130
+    assert (tmp_path / "rows.jsonl").read_text() == "from before"
+    assert not list(tmp_path.glob(".rows.jsonl*"))
+
+
+def test_predict_an_empty_folder_is_a_row(genre, tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    outcome = genre("predict", tmp_path / "empty", "--format", "jsonl")
+    assert outcome.code == 1
+    assert "without audio files" in json.loads(outcome.out)["error"]
+
+
+def test_predict_with_what_cannot_be(genre, music: Path, tmp_path: Path):
+    assert is_error(genre("predict", music, "--model", "absent"), 1, "no model 'absent'", "tiny")
+    assert is_error(genre("predict", music, "--model", music), 1, "config.json")
+    assert is_error(genre("predict", music, "--timeline", "--format", "csv"), 2, "--timeline")
+    assert is_error(genre("predict", music, "--output", tmp_path), 2, "is a folder")
+    assert is_error(genre("predict", music, "--output", tmp_path / "no" / "x"), 2, "there is no folder")
+
+
+def test_a_reader_that_has_seen_enough(music: Path, tiny_model: Path):
+    command = f"{sys.executable} -m genre_lib.cli predict {' '.join([repr(str(music))] * 50)} --format jsonl | head -1"
+    environment = os.environ | {"MODEL_PATH": str(tiny_model)}
+    ended = subprocess.run(["bash", "-c", command], env=environment, capture_output=True, text=True)
+    assert ended.stdout.count("\n") == 1
+    assert "Traceback" not in ended.stderr
+    assert "BrokenPipe" not in ended.stderr
+
+
+# --- catalogue --------------------------------------------------------------------------------------------------------
+
+
+def test_catalogue_build_and_check(genre, synthetic_catalogue: Path, tmp_path: Path):
+    built = genre("catalogue", "build", synthetic_catalogue, "--output", tmp_path / "tracks.csv")
+    assert built.code == 0
+    assert "24 tracks of 4 genres" in built.err
+    assert len(list(csv.DictReader((tmp_path / "tracks.csv").open()))) == 24
+    checked = genre("catalogue", "check", tmp_path / "tracks.csv", "--format", "jsonl")
+    assert checked.code == 0
+    assert all(set(json.loads(line)) == {"kind", "severity", "message", "paths"} for line in checked.out.splitlines())
+
+
+def test_catalogue_check_refuses_when_strict(genre, tmp_path: Path, tone, write_wav):
+    for number, genre_name in enumerate(("jazz", "rock")):
+        for track in range(2):
+            write_wav(tmp_path / "music" / genre_name / f"{track}.wav", tone(3.0, 200 + 90 * track + 37 * number))
+    (tmp_path / "music" / "rock" / "2.wav").write_bytes(b"broken")
+    assert genre("catalogue", "check", tmp_path / "music").code == 0
+    strict = genre("catalogue", "check", tmp_path / "music", "--strict")
+    assert strict.code == 1
+    assert "undecodable" in strict.out
+
+
+def test_catalogue_of_nothing(genre, tmp_path: Path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "words.csv").write_text("a,b\n1,2\n")
+    output = tmp_path / "out.csv"
+    assert is_error(genre("catalogue", "build", tmp_path / "absent", "--output", output), 1, "nothing at")
+    assert genre("catalogue", "build", tmp_path / "empty", "--output", output).code == 1
+    assert is_error(genre("catalogue", "build", tmp_path / "words.csv", "--output", output), 1, "path", "genre")
+    assert is_error(genre("catalogue", "check", tmp_path / "absent.csv"), 1, "nothing at")
+    assert is_error(genre("catalogue", "build", "synthetic", "--output", tmp_path / "no" / "x.csv"), 2, "no folder")
+    assert not output.exists()
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+def test_models(genre, tiny_model: Path):
+    from genre_lib import registry
+    from genre_lib.settings import get_settings
+
+    registry.publish(tiny_model, "mine", get_settings(model_path=tiny_model))
+    assert [row["name"] for row in json.loads(genre("models", "list", "--format", "json").out)] == ["mine", "tiny"]
+    assert "mine is the active model now" in genre("models", "promote", "mine").out
+    shown = json.loads(genre("models", "show", "mine", "--format", "json").out)
+    assert (shown["active"], shown["kind"]) == (True, "genre_cnn")
+    assert "genre_cnn" in genre("models", "show", tiny_model).out
+    assert "●" in genre("models", "list").out
+    assert is_error(genre("models", "remove", "mine"), 1, "served at present")
+    genre("models", "promote", "tiny")
+    assert genre("models", "remove", "mine").out == "mine is removed.\n"
+    assert is_error(genre("models", "show", "mine"), 1, "no model 'mine'")
+    assert is_error(genre("models", "promote", "mine"), 1, "no model 'mine'")
+    assert is_error(genre("models", "remove", "tiny"), 1, "starter")
+
+
+# --- evaluate ---------------------------------------------------------------------------------------------------------
+
+
+def test_evaluate(genre, synthetic_catalogue: Path, tiny_model: Path, tmp_path: Path):
+    outcome = genre(
+        "evaluate", "--data-path", synthetic_catalogue, "--compare-to", "tiny", "--output-path", tmp_path / "e"
+    )
+    assert outcome.code == 0, outcome.err
+    assert "accuracy" in outcome.out
+    assert "95 % interval" in outcome.out
+    assert (tmp_path / "e" / "report.html").is_file()
+
+
+def test_evaluate_with_what_cannot_be(genre, synthetic_catalogue: Path, tmp_path: Path):
+    assert is_error(genre("evaluate", "--data-path", tmp_path / "absent"), 1, "nothing at")
+    assert is_error(genre("evaluate", "--data-path", synthetic_catalogue, "--split", "half"), 2, "--split")
+    assert is_error(genre("evaluate", "--data-path", synthetic_catalogue, "--compare-to", "absent"), 1, "no model")
+
+
+# --- finetune ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def notebooks(tmp_path: Path, monkeypatch) -> Path:
+    """A notebook with the parameters of a training, in the real one's place."""
+    from genre_lib.training_config import TrainingConfig
+
+    names = [*TrainingConfig.model_fields, "check_audio"]
+    cell = nbformat.v4.new_code_cell("\n".join(f"{name} = None" for name in names), metadata={"tags": ["parameters"]})
+    folder = tmp_path / "notebooks"
+    folder.mkdir()
+    kernel = {"name": "python3", "language": "python", "display_name": "Python 3"}
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
+    nbformat.write(notebook, folder / "02_finetune.ipynb")
+    monkeypatch.setenv("NOTEBOOKS_PATH", str(folder))
+    return folder
+
+
+@pytest.fixture
+def asked(monkeypatch, notebooks: Path) -> dict:
+    """What ``finetune`` asks of the notebook; the run itself is left out."""
+    parameters: dict = {}
+
+    def run(notebook, given, output, *, on_event) -> None:
+        parameters.update(given)
+        on_event({"kind": "epoch_ended", "epoch": 1, "train_loss": 0.5, "valid_accuracy": 0.75})
+        Run(given["run_path"]).write_result({"model_folder": "the/model"})
+
+    monkeypatch.setattr(jobs, "run_notebook", run)
+    return parameters
+
+
+def test_finetune_passes_on_what_was_given(genre, asked, tiny_model: Path, tmp_path: Path):
+    (tmp_path / "x.yaml").write_text("num_epochs: 7\nbatch_size: 8\nlearning_rate: 1e-3\nfreeze: backbone\n")
+    given = ["-f", tmp_path / "x.yaml", "--epochs", 3, "--data-path", "synthetic", "--output-path", "o"]
+    outcome = genre("finetune", *given, "--set", "weight_decay=1e-4", "--set", "check_audio=false")
+    assert outcome.code == 0, outcome.err
+    assert (asked["num_epochs"], asked["batch_size"], asked["learning_rate"]) == (3, 8, 0.001)
+    assert (asked["freeze"], asked["weight_decay"], asked["check_audio"]) == ("backbone", 0.0001, False)
+    assert (asked["data_path"], asked["output_path"]) == ("synthetic", str(tmp_path / "o"))
+    assert asked["base_model"] == str(tiny_model)
+    assert Path(asked["run_path"]).parent == Path(os.environ["RUNS_PATH"])
+    assert "epoch 1/3: loss 0.500, accuracy 0.750" in outcome.err
+    assert "the/model" in outcome.out
+
+
+def test_finetune_resumes_a_run(genre, asked, tiny_model: Path):
+    run = Run.create(os.environ["RUNS_PATH"], "mine")
+    run.write_parameters({"num_epochs": 5, "data_path": "synthetic", "base_model": str(tiny_model), "name": None})
+    assert genre("finetune", "--resume", run.id, "--epochs", 9).code == 0
+    assert (asked["resume"], asked["run_path"], asked["num_epochs"]) == (True, str(run.path), 9)
+    assert is_error(genre("finetune", "--resume", "absent"), 1, "run folder")
+
+
+def test_finetune_with_what_cannot_be(genre, asked, tmp_path: Path):
+    data = ("--data-path", "synthetic")
+    (tmp_path / "list.yaml").write_text("- 1\n")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").touch()
+    assert is_error(genre("finetune"), 1, "nothing at", "--data-path")
+    assert is_error(genre("finetune", *data, "--base-model", "absent"), 1, "no model 'absent'")
+    assert is_error(genre("finetune", *data, "-f", tmp_path / "absent.yaml"), 2, "absent.yaml")
+    assert is_error(genre("finetune", *data, "-f", tmp_path / "list.yaml"), 2, "num_epochs: 10")
+    assert is_error(genre("finetune", *data, "--set", "epochs"), 2, "NAME=VALUE")
+    assert is_error(genre("finetune", *data, "--set", "num_epoch=3"), 2, "num_epochs")
+    assert is_error(genre("finetune", *data, "--set", "learning_rate=fast"), 2, "learning_rate")
+    assert is_error(genre("finetune", *data, "--output-path", tmp_path / "full"), 1, "is there already")
+    assert not asked
+    assert not list(Path(os.environ["RUNS_PATH"]).glob("*"))
+
+
+def test_finetune_without_notebooks(genre, monkeypatch, tmp_path: Path):
+    monkeypatch.setenv("NOTEBOOKS_PATH", str(tmp_path))
+    assert is_error(genre("finetune", "--data-path", "synthetic"), 2, "NOTEBOOKS_PATH")
+
+
+def test_set_reads_values_as_yaml():
+    assert cli.assignments(["a=1", "b=2e-5", "c=[1, 2]", "d=null", "e=x=y"]) == {
+        "a": 1,
+        "b": 2e-5,
+        "c": [1, 2],
+        "d": None,
+        "e": "x=y",
+    }
+    with pytest.raises(ConfigurationError, match="YAML"):
+        cli.assignments(["a=[1"])
+
+
+def test_ctrl_c_in_a_terminal_ends_without_a_traceback(tiny_model: Path, tmp_path: Path, tone, write_wav):
+    track = write_wav(tmp_path / "a.wav", tone(60.0))
+    command = [sys.executable, "-m", "genre_lib.cli", "predict", *[str(track)] * 500, "--format", "jsonl"]
+    environment = os.environ | {"MODEL_PATH": str(tiny_model)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()
+    time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.decode() == "error: stopped.\n"

@@ -1,0 +1,427 @@
+"""The service without its processes: batches, the exchange of models, the bounds, and the shape of errors."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from genre_lib import registry
+from genre_lib.audio import Limits
+from genre_lib.errors import AudioTooLong, ConfigurationError, EmptyAudio, ModelNotFound, NotAudio
+from genre_lib.inference import Predictor
+from genre_lib.service import errors, server, status
+from genre_lib.service.app import create_server
+from genre_lib.service.batch import BatchPredictor
+from genre_lib.service.limits import Deadline, InFlightLimit, UploadLimit
+from genre_lib.service.loop import Refilled
+from genre_lib.service.messages import Answer, PredictRequest
+from genre_lib.service.model_cache import ModelCache
+from genre_lib.service.predict import shown
+from genre_lib.service.schemas import ErrorBody, Health, ModelList, NotReady, PredictAnswer
+from genre_lib.service.status import WorkerStatus
+from genre_lib.settings import Settings, get_settings
+
+
+@pytest.fixture
+def settings(tiny_model: Path, tmp_path: Path) -> Settings:
+    return get_settings(model_path=tiny_model, models_path=tmp_path / "models", model_cache_size=2, device="cpu")
+
+
+@pytest.fixture
+def models(settings: Settings) -> ModelCache:
+    cache = ModelCache(settings, lambda folder: Predictor.from_folder(folder, device="cpu"))
+    cache.start()
+    return cache
+
+
+@pytest.fixture
+def batch(models: ModelCache) -> BatchPredictor:
+    return BatchPredictor(models, Limits(max_seconds=20), WorkerStatus())
+
+
+@pytest.fixture
+def tracks(tmp_path: Path, tone, write_wav) -> list[Path]:
+    return [write_wav(tmp_path / f"{n}.wav", tone(seconds, 220.0 * n)) for n, seconds in ((1, 2.0), (2, 4.0), (3, 7.0))]
+
+
+def ask(path: Path, **fields) -> PredictRequest:
+    return PredictRequest(str(path), f"my {path.name}", **fields)
+
+
+# --- batches ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_batch_answers_as_each_track_alone(batch: BatchPredictor, tracks: list[Path], tiny_model: Path):
+    answers = batch.answers([ask(path, top_k=4) for path in tracks])
+    alone = Predictor.from_folder(tiny_model, device="cpu")
+    for path, answer in zip(tracks, answers, strict=True):
+        expected = alone.file(path).to_json(4)
+        assert answer.status == 200
+        assert answer.content["duration"] == expected["duration"]
+        for got, want in zip(answer.content["predictions"], expected["predictions"], strict=True):
+            assert got["confidence"] == pytest.approx(want["confidence"], abs=1e-5)
+    assert [answer.headers["X-Batch-Size"] for answer in answers] == ["3", "3", "3"]
+    assert (batch.status.passes, batch.status.tracks, batch.status.mean_batch) == (1, 3, 3.0)
+
+
+def test_one_bad_upload_fails_alone(batch: BatchPredictor, tracks: list[Path], tmp_path: Path):
+    text, empty, gone = tmp_path / "text.mp3", tmp_path / "empty.mp3", tmp_path / "gone.mp3"
+    text.write_bytes(b"no audio at all " * 50)
+    empty.touch()
+    answers = batch.answers([ask(path) for path in (tracks[0], text, empty, tracks[1], gone)])
+    assert [answer.status for answer in answers] == [200, 415, 422, 200, 422]
+    assert [answer.content.get("code") for answer in answers] == [
+        None,
+        "not_audio",
+        "empty_audio",
+        None,
+        "audio_not_found",
+    ]
+    assert answers[1].content["detail"].startswith("my text.mp3 is not audio")
+    assert str(tmp_path) not in "".join(answer.content.get("detail", "") for answer in answers)
+
+
+def test_a_track_beyond_the_limit_is_refused(batch: BatchPredictor, tmp_path: Path, tone, write_wav):
+    answer = batch.answers([ask(write_wav(tmp_path / "long.wav", tone(21.0)))])[0]
+    assert (answer.status, answer.content["code"]) == (422, "audio_too_long")
+
+
+def test_a_timeline_is_for_those_who_asked(batch: BatchPredictor, tracks: list[Path]):
+    with_it, without = batch.answers([ask(tracks[2], timeline=True, top_k=1), ask(tracks[2])])
+    assert with_it.content["timeline"][-1]["end"] == pytest.approx(7.0)
+    assert all(len(segment["predictions"]) == 1 for segment in with_it.content["timeline"])
+    assert "timeline" not in without.content
+    PredictAnswer.model_validate(with_it.content)
+
+
+def test_requests_for_different_models_share_a_batch(batch: BatchPredictor, tracks, settings, tiny_model):
+    registry.publish(tiny_model, "other", settings)
+    asked = [ask(tracks[0]), ask(tracks[0], model_name="other"), ask(tracks[1], model_name="absent"), ask(tracks[2])]
+    answers = batch.answers(asked)
+    assert [answer.status for answer in answers] == [200, 200, 404, 200]
+    assert [answer.content.get("model_name") for answer in answers] == ["tiny", "other", None, "tiny"]
+    assert [answer.headers.get("X-Batch-Size") for answer in answers] == ["2", "1", None, "2"]
+    assert "tiny" in answers[2].content["detail"]
+
+
+def test_a_name_is_never_a_path(batch: BatchPredictor, tracks: list[Path], tiny_model: Path):
+    for name in (str(tiny_model), "../tiny", ".", ""):
+        answer = batch.answers([ask(tracks[0], model_name=name)])[0]
+        assert answer.content["code"] == "model_not_found"
+
+
+def test_where_a_pass_fails_only_the_culprit_does(batch: BatchPredictor, tracks, models, monkeypatch):
+    real = models.active.waveforms
+
+    def fails_on_seven_seconds(waveforms, timeline):
+        if any(len(waveform) == 7 * 22050 for waveform in waveforms):
+            raise RuntimeError("no")
+        return real(waveforms, timeline=timeline)
+
+    monkeypatch.setattr(models.active, "waveforms", fails_on_seven_seconds)
+    answers = batch.answers([ask(path) for path in tracks])
+    assert [answer.status for answer in answers] == [200, 200, 500]
+    assert answers[2].content["code"] == "internal_server_error"
+
+
+def test_a_long_batch_goes_in_parts(batch: BatchPredictor, tracks: list[Path], monkeypatch):
+    monkeypatch.setattr("genre_lib.service.batch.SECONDS_A_PASS", 5.0)
+    answers = batch.answers([ask(path) for path in tracks])  # 2 s + 4 s, then 7 s
+    assert [answer.headers["X-Batch-Size"] for answer in answers] == ["2", "2", "1"]
+
+
+def test_what_was_cut_off_is_predicted_with_a_warning(batch: BatchPredictor, real_data: Path):
+    answer = batch.answers([ask(real_data / "odd_files" / "corrupt_truncated.mp3")])[0]
+    assert answer.status == 200
+    assert answer.content["warning"].startswith("my corrupt_truncated.mp3 claims 4.00 s")
+
+
+# --- models -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_promoted_model_is_exchanged(models: ModelCache, settings: Settings, tiny_model: Path):
+    before = models.active
+    models.follow()
+    assert models.active is before
+    registry.publish(tiny_model, "other", settings)
+    registry.promote("other", settings)
+    models.follow()
+    assert models.active.model.name == "other"
+    assert models.error is None
+
+
+def test_where_the_promoted_model_is_broken_the_old_one_goes_on(models: ModelCache, settings: Settings, tiny_model):
+    folder = registry.publish(tiny_model, "broken", settings)
+    registry.promote("broken", settings)
+    weights = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(b"broken")
+    models.follow()
+    assert models.active.model.name == "tiny"
+    assert "could not be read" in models.error
+    (folder / "model.safetensors").write_bytes(weights)  # mended: served without being promoted again
+    models.follow()
+    assert (models.active.model.name, models.error) == ("broken", None)
+
+
+def test_where_the_promoted_model_is_gone_the_old_one_goes_on(models: ModelCache, settings: Settings, tiny_model):
+    folder = registry.publish(tiny_model, "gone", settings)
+    registry.promote("gone", settings)
+    shutil.rmtree(folder)
+    models.follow()
+    assert models.active.model.name == "tiny"
+    assert "no model 'gone'" in models.error
+
+
+def test_the_least_used_model_is_forgotten_and_never_the_active_one(models: ModelCache, settings, tiny_model):
+    loaded: list[str] = []
+    real = models.load
+    models.load = lambda folder: loaded.append(folder.name) or real(folder)
+    for name in ("a", "b"):
+        registry.publish(tiny_model, name, settings)
+    first = models.active
+    assert models.named("a") is models.named("a")
+    models.named("b")  # two are kept: tiny, which is active, and b
+    models.named("a")
+    assert loaded == ["a", "b", "a"]
+    assert models.named(None) is first
+    assert models.named("tiny") is first
+
+
+def test_a_model_that_was_written_anew_is_loaded_anew(models: ModelCache, settings: Settings, tiny_model: Path):
+    registry.publish(tiny_model, "a", settings)
+    before = models.named("a")
+    registry.publish(tiny_model, "a", settings, overwrite=True)
+    assert models.named("a") is not before
+
+
+# --- bounds -----------------------------------------------------------------------------------------------------------
+
+
+def client_of(app) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test")
+
+
+def slow_app(seconds: float) -> FastAPI:
+    app = FastAPI()
+
+    @app.post("/")
+    async def slow() -> dict:
+        await asyncio.sleep(seconds)
+        return {}
+
+    @app.get("/health")
+    async def health() -> dict:
+        return {}
+
+    return app
+
+
+def is_error(response: httpx.Response, status: int, code: str) -> bool:
+    return (response.status_code, ErrorBody.model_validate(response.json()).code) == (status, code)
+
+
+async def of_the_deadline():
+    async with client_of(Deadline(slow_app(5), seconds=0.1)) as client:
+        assert is_error(await client.post("/"), 504, "request_timeout")
+    async with client_of(Deadline(slow_app(0), seconds=5)) as client:
+        assert (await client.post("/")).status_code == 200
+
+
+async def of_requests_in_flight():
+    async with client_of(InFlightLimit(slow_app(0.5), most=2)) as client:
+        posts = [asyncio.create_task(client.post("/", content=b"x" * 1000)) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        assert (await client.get("/health")).status_code == 200
+        responses = await asyncio.gather(*posts)
+        assert sorted(response.status_code for response in responses) == [200, 200, 503]
+        refused = next(response for response in responses if response.status_code == 503)
+        assert is_error(refused, 503, "too_many_requests")
+        assert refused.headers["Retry-After"] == "1"
+        assert (await client.post("/")).status_code == 200
+
+
+async def of_uploads():
+    app = FastAPI()
+    app.add_middleware(UploadLimit, max_bytes=1000)
+    errors.install(app)
+
+    @app.post("/")
+    async def length(request: errors.Request) -> int:
+        return len(await request.body())
+
+    async def streamed(size: int):
+        for _ in range(size // 100):
+            yield b"x" * 100
+
+    async with client_of(app) as client:
+        assert (await client.post("/", content=b"x" * 1000)).json() == 1000
+        assert is_error(await client.post("/", content=b"x" * 1001), 413, "audio_too_large")
+        assert (await client.post("/", content=streamed(1000))).json() == 1000
+        assert is_error(await client.post("/", content=streamed(2000)), 413, "audio_too_large")
+
+
+@pytest.mark.parametrize("check", [of_the_deadline, of_requests_in_flight, of_uploads])
+def test_bounds(check: Callable):
+    asyncio.run(check())
+
+
+# --- routes -----------------------------------------------------------------------------------------------------------
+
+
+class FakeWorker:
+    """Answers in the worker's place."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.status = WorkerStatus(model_name="tiny", model_version="0123456789ab", passes=2, tracks=7)
+        self.asked: list[PredictRequest] = []
+        self.is_ready = True
+
+    def ready(self) -> bool:
+        return self.is_ready
+
+    async def ask(self, request: PredictRequest) -> Answer:
+        self.asked.append(request)
+        assert Path(request.path).read_bytes() == b"some bytes"
+        return Answer(415, {"detail": "No.", "code": "not_audio"}, {"X-Batch-Size": "1"})
+
+
+@pytest.fixture
+def client(settings: Settings, tmp_path: Path) -> TestClient:
+    app = create_server(settings, tmp_path).app
+    app.state.worker = FakeWorker(tmp_path)
+    return TestClient(app)
+
+
+FILE = {"file": ("a/b/song.mp3", b"some bytes")}
+
+
+def test_predict_hands_the_upload_on_and_leaves_nothing(client: TestClient, tmp_path: Path):
+    response = client.post("/predict", files=FILE, data={"top_k": "5", "model_name": "x", "timeline": "true"})
+    assert is_error(response, 415, "not_audio")
+    asked = client.app.state.worker.asked[0]
+    assert (asked.filename, asked.top_k, asked.model_name, asked.timeline) == ("song.mp3", 5, "x", True)
+    assert not list(tmp_path.glob("upload-*"))
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code", "says"),
+    [
+        ({"files": FILE, "data": {"top_k": "0"}}, 422, "invalid_request", "top_k: "),
+        ({"files": FILE, "data": {"top_k": "many"}}, 422, "invalid_request", "is 'many'"),
+        ({"files": FILE, "data": {"timeline": "perhaps"}}, 422, "invalid_request", "timeline"),
+        ({"files": {"audio": b"x"}}, 422, "invalid_request", "file is missing"),
+        ({"data": {"file": "text"}}, 422, "invalid_request", "file must be an uploaded file"),
+        ({"json": {"file": "x"}}, 422, "invalid_request", "file is missing"),
+        ({}, 422, "invalid_request", "file is missing"),
+    ],
+)
+def test_a_wrong_request_is_told_what_is_wrong(client: TestClient, sent: dict, status: int, code: str, says: str):
+    response = client.post("/predict", **sent)
+    assert is_error(response, status, code)
+    assert says in response.json()["detail"]
+
+
+def test_a_form_that_cannot_be_read(client: TestClient):
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    assert is_error(client.post("/predict", content=b"no form", headers=headers), 400, "bad_request")
+
+
+def test_unknown_places_and_methods(client: TestClient):
+    assert is_error(client.get("/nowhere"), 404, "not_found")
+    assert is_error(client.get("/predict"), 405, "method_not_allowed")
+    assert is_error(client.get("/info"), 404, "not_found")  # LitServe's
+
+
+def test_an_unexpected_error_tells_nothing_of_us(client: TestClient, monkeypatch):
+    monkeypatch.setattr(registry, "list_models", lambda settings: 1 / 0)
+    quiet = TestClient(client.app, raise_server_exceptions=False)
+    response = quiet.get("/models")
+    assert is_error(response, 500, "internal_server_error")
+    assert "division" not in response.text
+
+
+def test_health(client: TestClient):
+    health = Health.model_validate(client.get("/health").json())
+    assert (health.status, health.model.name, health.batches.mean) == ("ok", "tiny", 3.5)
+    client.app.state.worker.is_ready = False
+    response = client.get("/health")
+    assert response.status_code == 503
+    assert NotReady.model_validate(response.json()).code == "not_ready"
+    assert response.headers["Retry-After"] == "5"
+
+
+def test_models(client: TestClient, settings: Settings, tiny_model: Path):
+    registry.publish(tiny_model, "other", settings)
+    found = ModelList.model_validate(client.get("/models").json()).models
+    assert [(model.name, model.active) for model in found] == [("other", False), ("tiny", True)]
+    assert str(tiny_model) not in client.get("/models").text
+
+
+def test_the_documentation_shows_our_errors(client: TestClient):
+    page = client.get("/openapi.json").json()
+    assert set(page["paths"]) == {"/predict", "/health", "/models"}
+    assert "HTTPValidationError" not in page["components"]["schemas"]
+    refused = page["paths"]["/predict"]["post"]["responses"]
+    for code in ("400", "404", "413", "415", "422", "500", "503", "504"):
+        assert refused[code]["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorBody")
+
+
+# --- small parts ------------------------------------------------------------------------------------------------------
+
+
+def test_statuses():
+    errors_and_statuses = {
+        NotAudio: 415,
+        EmptyAudio: 422,
+        AudioTooLong: 422,
+        ModelNotFound: 404,
+        ConfigurationError: 500,
+    }
+    assert {kind: errors.status_of(kind("x")) for kind in errors_and_statuses} == errors_and_statuses
+
+
+def test_the_workers_status_goes_through_a_file(tmp_path: Path):
+    assert status.read(tmp_path) == WorkerStatus()
+    said = WorkerStatus(pid=1, model_name="tiny", passes=2, tracks=3)
+    said.write(tmp_path)
+    assert status.read(tmp_path) == said
+    (tmp_path / status.FILE).write_text("{")
+    assert status.read(tmp_path) == WorkerStatus()
+
+
+def test_a_refilled_queue_gives_back_what_was_taken():
+    import queue
+
+    rest: queue.Queue = queue.Queue()
+    rest.put(2)
+    refilled = Refilled(1, rest)
+    assert [refilled.get(timeout=0.01), refilled.get(timeout=0.01)] == [1, 2]
+    with pytest.raises(queue.Empty):
+        refilled.get(timeout=0.01)
+
+
+@pytest.mark.parametrize(("name", "said"), [("../../etc/x.mp3", "x.mp3"), ("a\nb.mp3", "ab.mp3"), (None, "The upload")])
+def test_a_clients_file_name_is_made_fit_for_a_sentence(name: str | None, said: str):
+    assert shown(name) == said
+
+
+def test_an_address_that_cannot_be_used_is_refused():
+    import socket
+
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(ConfigurationError, match=r"Port \d+ of localhost cannot be used.*--port"):
+            server.require_address("localhost", taken.getsockname()[1])
+    with pytest.raises(ConfigurationError, match="HOST must be one of"):
+        server.require_address("example.org", 8000)
+    with pytest.raises(ConfigurationError, match="from 1024 to 65535"):
+        server.require_address("127.0.0.1", 80)
