@@ -60,11 +60,13 @@ class Evaluation:
 
     @property
     def home(self) -> Path | None:
-        """The model's folder where these scores are its own: they are of the catalogue that ``metrics.json`` there is
-        about, or there is none yet. Scores on other music belong in a run folder, not in the model's card."""
+        """The model's folder, if the ``metrics.json`` there is about this same catalogue: its scores may be made anew.
+
+        None for any other music, whose scores belong in a run folder and not in the model's card.
+        """
         folder = self.model.folder
-        known = folder is not None and (folder / METRICS).is_file() and _read_digest(folder / METRICS)
-        return folder if not known or known == self.metrics["data"]["digest"] else None
+        known = None if folder is None else _read_digest(folder / METRICS)
+        return folder if known == self.metrics["data"]["digest"] else None
 
     @property
     def split(self) -> str:
@@ -315,11 +317,11 @@ def _digest(tracks: pd.DataFrame) -> str:
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:12]
 
 
-def _read_digest(path: Path) -> str:
+def _read_digest(path: Path) -> str | None:
     try:
         return str(json.loads(path.read_text("utf-8"))["data"]["digest"])
     except (OSError, ValueError, KeyError, TypeError):
-        return "unknown"
+        return None
 
 
 def base_of(model_folder: Path | str) -> Path | None:
@@ -332,8 +334,10 @@ def base_of(model_folder: Path | str) -> Path | None:
 
 
 def _inherited_sources(model: GenreModel) -> list[str]:
-    """What the model's base had learned from, as far as the base is still there to ask."""
-    return model_card.inherited_sources(base_of(model.folder)) if model.folder is not None else []
+    """What the model's base had learned from; where the base does not say, that it is not known."""
+    base = getattr(model.network.config, "base_model", None)
+    folder = base_of(model.folder) if base and model.folder is not None else None
+    return model_card.inherited_sources(folder) or ([f"the music of {base}"] if base else [])
 
 
 def _counts(splits: pd.Series) -> dict[str, int]:

@@ -348,7 +348,7 @@ def compare_runs(histories: Mapping[str, pd.DataFrame], score: str = "valid_accu
                 history["epoch"], history[score], color=colour, marker=marker, markersize=4, label=_short(run, 40)
             )
     _name_axes(axes, f"{_count(len(histories), 'run')} over the epochs", "epoch", score.replace("_", " "))
-    axes.set_ylim(0, 1.02)
+    axes.set_ylim(0, None if score.endswith("loss") else 1.02)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     if histories:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))

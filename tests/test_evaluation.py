@@ -155,7 +155,7 @@ def test_data_is_described(scored):
 def test_scores_are_the_models_own_on_its_own_music_only(scored, tiny_model, catalogue, tmp_path):
     folder = save(load(tiny_model), tmp_path / "mine").folder
     first = evaluation.evaluate(folder, catalogue, split="valid", device="cpu")
-    assert first.home == folder
+    assert first.home is None
     evaluation.write(first, model_folder=folder)
     assert evaluation.evaluate(folder, catalogue, split="test", device="cpu").home == folder
     assert evaluation.evaluate(folder, catalogue.split("test"), device="cpu").home is None
@@ -183,3 +183,6 @@ def test_what_the_base_had_learned_from_is_inherited(tiny_model, catalogue, tmp_
     tuned.network.config.base_model = "base"
     found = evaluation.evaluate(save(tuned, tmp_path / "tuned"), catalogue, device="cpu")
     assert found.metrics["data"]["inherited_sources"] == ["emotify", "gtzan"]
+    (base / "metrics.json").unlink()
+    found = evaluation.evaluate(tmp_path / "tuned", catalogue, device="cpu")
+    assert found.metrics["data"]["inherited_sources"] == ["the music of base"]
