@@ -32,6 +32,7 @@ from genre_lib.errors import AudioError, ConfigurationError, GenreLibError, Mode
 from genre_lib.settings import Settings, get_settings
 
 if TYPE_CHECKING:
+    from genre_lib.data.check import Finding
     from genre_lib.inference import TrackPrediction
     from genre_lib.registry import ModelInfo
     from genre_lib.runs import Run
@@ -148,7 +149,7 @@ def catalogue_build(
     if how is How.auto:
         found = catalogue.open_catalogue(source, seed=seed)
     else:
-        found = catalogue.build(source, how.value)
+        found = catalogue.build(source, how.value)  # type: ignore[arg-type]
         found = found if found.has_splits else splits.assign(found, seed=seed)
     found.write(output)
     summary = found.summary()
@@ -168,15 +169,20 @@ def catalogue_check(
 
     with progress_bar("checking") as bar:
         report = check(open_one(file), progress=lambda done, total: bar(done, total))
-    rows = [{"kind": f.kind, "severity": f.severity, "message": f.message, "paths": f.paths} for f in report.findings]
     if format is CheckFormat.jsonl:
-        write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+        write_text("".join(finding_row(finding) for finding in report.findings))
     else:
-        print_table(["severity", "kind", "finding"], ([r["severity"], r["kind"], r["message"]] for r in rows))
-    errors = sum(row["severity"] == "error" for row in rows)
-    say(f"{report.tracks} tracks, {errors} errors, {len(rows) - errors} warnings.")
+        print_table(["severity", "kind", "finding"], ([f.severity, f.kind, f.message] for f in report.findings))
+    errors = len(report.errors)
+    say(f"{report.tracks} tracks, {errors} errors, {len(report.findings) - errors} warnings.")
     if strict and errors:
         raise typer.Exit(1)
+
+
+def finding_row(finding: Finding) -> str:
+    """A finding as a line of JSON."""
+    row = {"kind": finding.kind, "severity": finding.severity, "message": finding.message, "paths": finding.paths}
+    return json.dumps(row, ensure_ascii=False) + "\n"
 
 
 # --- finetune ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path, PurePath
-from typing import Annotated, BinaryIO
+from typing import IO, Annotated, BinaryIO
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from fastapi.responses import JSONResponse
@@ -53,7 +53,7 @@ async def laid_down(upload: UploadFile, folder: Path) -> AsyncIterator[Path]:
         yield Path(file.name)
 
 
-def copy(source: BinaryIO, target: BinaryIO) -> None:
+def copy(source: BinaryIO, target: IO[bytes]) -> None:
     shutil.copyfileobj(source, target, 1024 * 1024)
     target.flush()
 

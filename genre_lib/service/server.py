@@ -66,7 +66,7 @@ class GenreServer(LitServer):
             accelerator="cpu",  # one worker, which chooses its device by the settings
             devices=1,
             timeout=settings.request_timeout,
-            middlewares=middlewares,  # type: ignore[arg-type]
+            middlewares=middlewares,
             restart_workers=True,  # so that the worker says which requests it holds
         )
         self.uvicorn_graceful_timeout = GRACE_SECONDS
