@@ -212,7 +212,7 @@ def _check_names(field: str, given: dict[str, Any], known: list[str]) -> None:
 
 def _open_run(config: TrainingConfig) -> Run:
     """The run's folder, new or given; other processes than the first get one that they only read."""
-    if rank_zero_only.rank != 0:
+    if _rank() != 0:
         return _SilentRun(config.run_path or "unnamed-run")
     if config.run_path is None:
         name = config.name or (Path(config.output_path).name if config.output_path else "finetune")
@@ -226,6 +226,11 @@ def _open_run(config: TrainingConfig) -> Run:
         run.prepared()
     run.write_parameters(config.model_dump())
     return run
+
+
+def _rank() -> int:
+    """Which of the processes that train together this is; the first writes the files."""
+    return getattr(rank_zero_only, "rank", 0)
 
 
 class _SilentRun(Run):
@@ -320,12 +325,14 @@ def _train(
     last = last_checkpoint(run)
     resume = str(last) if config.resume and last.is_file() else None
     trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True if resume else None)
+    if isinstance(trainer.logger, WandbLogger):
+        trainer.logger.experiment.finish()  # or the next run in this process would be logged as the same one
     return checkpoints
 
 
 def _fast_layout(model: GenreModel) -> Any:
     is_cnn = isinstance(model.network, GenreCNNForAudioClassification)
-    return model.network.to(memory_format=torch.channels_last) if is_cnn else model.network
+    return model.network.to(memory_format=torch.channels_last) if is_cnn else model.network  # type: ignore[call-arg]
 
 
 def _recipe(config: TrainingConfig) -> Recipe:
@@ -364,7 +371,7 @@ def _trainer_options(config: TrainingConfig, run: Run, callbacks: list[Callback]
         "precision": config.precision,
         "gradient_clip_val": config.gradient_clip,
         "callbacks": [*callbacks, TQDMProgressBar()] if bar else callbacks,
-        "logger": _wandb_logger(config, run) if config.wandb and rank_zero_only.rank == 0 else False,
+        "logger": _wandb_logger(config, run) if config.wandb and _rank() == 0 else False,
         "limit_val_batches": 1.0 if validates else 0,
         "val_check_interval": config.eval_steps if by_steps else 1.0,
         "check_val_every_n_epoch": None if by_steps else 1,
@@ -396,12 +403,12 @@ def _finish(
     began: float,
 ) -> FitResult:
     """Save the kept weights with their temperature, put the model where it was wanted, and write the result last."""
-    if rank_zero_only.rank != 0:
+    if _rank() != 0:
         place = Path(config.output_path) if config.output_path else run.model
         return FitResult(run, place, checkpoints.best_epoch, {}, run.history(), time.perf_counter() - began)
     _take_weights(model, run, checkpoints)
     scores = _calibrate(model, data) if len(data.valid) else {}
-    place = folder.save(model, run.model).folder
+    place = Path(folder.save(model, run.model).folder or run.model)
     if config.output_path:
         place = registry.install(run.model, config.output_path, overwrite=config.overwrite)
     seconds = time.perf_counter() - began
@@ -421,7 +428,7 @@ def _finish(
             "seconds": seconds,
         }
     )
-    return FitResult(run, Path(place), checkpoints.best_epoch, scores, run.history(), seconds)
+    return FitResult(run, place, checkpoints.best_epoch, scores, run.history(), seconds)
 
 
 def _take_weights(model: GenreModel, run: Run, checkpoints: EpochCheckpoints) -> None:
@@ -430,12 +437,13 @@ def _take_weights(model: GenreModel, run: Run, checkpoints: EpochCheckpoints) ->
     state = torch.load(place, map_location="cpu", weights_only=True)["state_dict"]
     network = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
     model.network.load_state_dict(network)
-    model.network.to(memory_format=torch.contiguous_format).float().eval()
+    model.network.to(memory_format=torch.contiguous_format).float().eval()  # type: ignore[call-arg]
 
 
 def _calibrate(model: GenreModel, data: GenreDataModule) -> dict[str, float]:
     """Fit the temperature on the valid tracks, and score them as they will be predicted."""
-    logits, targets = track_logits(model.network, WholeTracks(data.valid, data.store))
+    tracks = WholeTracks(data.valid, data.store)
+    logits, targets = track_logits(model.network, (tracks[row] for row in range(len(tracks))))
     temperature = metrics.fit_temperature(logits, targets)
     model.inference = InferenceSettings(model.inference.clip_seconds, model.inference.hop_seconds, temperature)
     return track_scores(logits, targets)

@@ -171,7 +171,7 @@ class GenreDataModule(LightningDataModule):
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         draws = EpochDraws(self.fitting, self.weights, self.clips_per_epoch, self.seed, rank, world)
         if self.trainer:  # a resumed run may fetch its first clips before Lightning says which epoch it is
-            draws.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)
+            draws.set_epoch(self.trainer.fit_loop.epoch_progress.current.processed)  # type: ignore[attr-defined]
         # A last batch of one clip would leave batch norms without a variance.
         lonely = len(draws) % self.batch_size == 1 and len(draws) > 1
         return DataLoader(

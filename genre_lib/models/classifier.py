@@ -51,6 +51,9 @@ class GenreClassifier(LightningModule):
         subclasses: where training targets are sub-classes of the CNN's (with weights and shares of these), their names.
     """
 
+    class_weights: torch.Tensor
+    log_prior: torch.Tensor
+
     def __init__(
         self,
         network: PreTrainedModel,
@@ -62,7 +65,7 @@ class GenreClassifier(LightningModule):
     ) -> None:
         super().__init__()
         self.network, self.recipe, self.augment = network, recipe, augment
-        self.classes = len(subclasses) if subclasses else network.config.num_labels
+        self.classes: int = len(subclasses) if subclasses else int(network.config.num_labels or 0)
         self.by_subclass = bool(subclasses)
         self.register_buffer("class_weights", _tensor(class_weights, self.classes), persistent=False)
         self.register_buffer("log_prior", _tensor(class_shares, self.classes).clamp(min=1e-6).log(), persistent=False)
@@ -73,6 +76,10 @@ class GenreClassifier(LightningModule):
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Features of clips [clips, ...] → logits [clips, classes]."""
         return self.network(**{self.network.main_input_name: inputs}).logits.float()
+
+    def subclass_logits(self, inputs: torch.Tensor) -> torch.Tensor:
+        """The CNN's outputs before sub-classes are added up [clips, sub-classes]."""
+        return self.network.subclass_logits(inputs).float()  # type: ignore[operator]
 
     def on_train_epoch_start(self) -> None:
         # Each epoch draws its own noise from its number, so that a resumed run goes on as if it had never stopped.
@@ -86,7 +93,7 @@ class GenreClassifier(LightningModule):
         with torch.no_grad():
             inputs = self.augment(inputs) if self.augment else inputs
             inputs, targets = mixup(inputs, targets, self.recipe.mixup, self.recipe.mixup_share)
-        logits = self.network.subclass_logits(inputs).float() if self.by_subclass else self(inputs)
+        logits = self.subclass_logits(inputs) if self.by_subclass else self(inputs)
         loss = self.loss(logits, targets)
         self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(inputs), sync_dist=True)
         return loss
@@ -113,7 +120,7 @@ class GenreClassifier(LightningModule):
         for name, value in track_scores(logits, targets).items():
             self.log(name, value, rank_zero_only=False, sync_dist=False)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         optimizer = torch.optim.AdamW(
             parameter_groups(self.network, self.recipe.weight_decay), lr=self.recipe.learning_rate
         )

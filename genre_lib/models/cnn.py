@@ -135,7 +135,7 @@ class GenreCNNForAudioClassification(PreTrainedModel):
         super().__init__(config)
         self.backbone = GenreCNNBackbone(config)
         self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(self.backbone.dim, len(config.subclass_genre or range(config.num_labels)))
+        self.classifier = nn.Linear(self.backbone.dim, len(config.subclass_genre or range(config.num_labels or 0)))
         self.post_init()
 
     def forward(
@@ -162,7 +162,7 @@ class GenreCNNForAudioClassification(PreTrainedModel):
         if self.config.subclass_genre is None:
             return outputs
         genre = torch.tensor(self.config.subclass_genre, device=outputs.device)
-        member = functional.one_hot(genre, self.config.num_labels).float()
+        member = functional.one_hot(genre, len(self.config.id2label or ())).float()
         return (outputs.float().softmax(-1) @ member).clamp_min(1e-8).log()
 
     @torch.no_grad()

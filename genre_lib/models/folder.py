@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from transformers import (
     AutoFeatureExtractor,
     AutoModelForAudioClassification,
-    FeatureExtractionMixin,
     PreTrainedModel,
+    SequenceFeatureExtractor,
 )
 from transformers.utils import logging as hf_logging
 
@@ -53,7 +54,7 @@ class GenreModel:
     """A network with all that is needed to predict with it."""
 
     network: PreTrainedModel
-    extractor: FeatureExtractionMixin
+    extractor: SequenceFeatureExtractor
     inference: InferenceSettings
     folder: Path | None = None
     name: str = ""
@@ -62,7 +63,7 @@ class GenreModel:
     @property
     def genres(self) -> list[str]:
         """Genres in the order of the logits."""
-        labels = self.network.config.id2label
+        labels: dict[int, str] = dict(self.network.config.id2label or {})  # type: ignore[assignment]
         return [labels[index] for index in range(len(labels))]
 
     @property
@@ -88,7 +89,7 @@ def load(folder: Path | str, device: str = "cpu") -> GenreModel:
             f"Expected an audio classifier in {folder}, and it could not be read: {_first_line(error)}. "
             "Copy or train the model anew."
         ) from error
-    network.to(resolve_device(device)).eval()
+    nn.Module.to(network, resolve_device(device)).eval()
     return GenreModel(network, extractor, inference, folder, folder.resolve().name, weights_digest(folder))
 
 
@@ -166,7 +167,7 @@ def _require_files(folder: Path) -> None:
         )
 
 
-def _read(folder: Path) -> tuple[PreTrainedModel, FeatureExtractionMixin]:
+def _read(folder: Path) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
     with _QuietTransformers():
         network, report = AutoModelForAudioClassification.from_pretrained(

@@ -66,7 +66,7 @@ def with_genres(network: PreTrainedModel, genres: Sequence[str]) -> list[str]:
 
 def known_rows(network: PreTrainedModel) -> dict[str, list[int]]:
     """Rows of the last layer by canonical genre: one each, or one for each of a genre's sub-classes."""
-    labels = network.config.id2label
+    labels: dict[int, str] = dict(network.config.id2label or {})  # type: ignore[assignment]
     rows: dict[str, list[int]] = {}
     for row, genre in enumerate(_genre_of_rows(network)):
         rows.setdefault(canonical(labels[genre]), []).append(row)
@@ -98,12 +98,12 @@ def _copy_row(old: nn.Linear, source: int, new: nn.Linear, target: int) -> None:
 
 
 def _genre_of_rows(network: PreTrainedModel) -> list[int]:
-    return getattr(network.config, "subclass_genre", None) or list(range(network.config.num_labels))
+    return getattr(network.config, "subclass_genre", None) or list(range(network.config.num_labels or 0))
 
 
 def _relabel(network: PreTrainedModel, genres: Sequence[str], genre_of_rows: list[int]) -> None:
     network.config.id2label = dict(enumerate(genres))
     network.config.label2id = {genre: index for index, genre in enumerate(genres)}
-    network.num_labels = len(genres)
+    network.num_labels = len(genres)  # type: ignore[assignment]
     if hasattr(network.config, "subclass_genre"):
         network.config.subclass_genre = genre_of_rows if len(genre_of_rows) > len(genres) else None
