@@ -165,10 +165,11 @@ def write(evaluation: Evaluation, model_folder: Path | None = None, run: Run | N
 def figures(evaluation: Evaluation, run: Run | None = None) -> dict[str, plots.Chart]:
     """All figures of an evaluation by name, the learning curves among them where the run trained."""
     confusion = evaluation.metrics["confusion"]
+    scaled = evaluation.metrics["calibration"]["temperature"] != 1.0
     charts = {
         "accuracy": plots.accuracy_intervals(evaluation.intervals),
         "confusion": plots.confusion_matrix(np.array(confusion["matrix"]), confusion["genres"]),
-        "reliability": plots.reliability(evaluation.before, evaluation.after),
+        "reliability": plots.reliability(evaluation.before, evaluation.after if scaled else None),
         "class_balance": plots.class_balance(evaluation.catalogue.tracks),
     }
     curve = run.history() if run is not None else pd.DataFrame()

@@ -150,7 +150,7 @@ def genres_of(config: Mapping[str, Any]) -> list[str]:
 
 def _describe(name: str) -> Source:
     known = SOURCES.get(name.split("-")[0] if name.startswith("synthetic") else name)
-    return known or Source(name, "a catalogue of the user's own", "not stated", False)
+    return known or Source(name or "unnamed", "a catalogue of the user's own", "not stated", False)
 
 
 def _row(name: str, splits: Mapping[str, int]) -> dict[str, Any]:
