@@ -143,14 +143,14 @@ def catalogue_build(
     seed: Annotated[int, typer.Option(help="Of the splits that are drawn.")] = 0,
 ) -> None:
     """Write the table of a source's tracks, with splits."""
-    from genre_lib.data import catalogue, splits
+    from genre_lib.data.catalogue import build, open_one
+    from genre_lib.data.opening import split
 
     require_writable(output)
-    if how is How.auto:
-        found = catalogue.open_catalogue(source, seed=seed)
-    else:
-        found = catalogue.build(source, how.value)  # type: ignore[arg-type]
-        found = found if found.has_splits else splits.assign(found, seed=seed)
+    found = open_one(source) if how is How.auto else build(source, how.value)  # type: ignore[arg-type]
+    if not found.has_splits:
+        with progress_bar("listening for repeats") as bar:
+            found = split(found, seed, lambda done, total: bar(done, total))
     found.write(output)
     summary = found.summary()
     print_table(["genre", *summary.columns], ([str(genre), *map(shown, row)] for genre, *row in summary.itertuples()))
@@ -366,7 +366,7 @@ def evaluate(
 ) -> None:
     """Score a model on labelled tracks, with intervals; against another model where one is named."""
     from genre_lib import evaluation
-    from genre_lib.data.catalogue import open_catalogue
+    from genre_lib.data.opening import open_catalogue
     from genre_lib.runs import Run
 
     settings = get_settings()

@@ -21,7 +21,8 @@ import httpx
 from rich.console import Console
 
 from genre_lib import registry
-from genre_lib.data.catalogue import Catalogue, open_catalogue
+from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.opening import open_catalogue
 from genre_lib.errors import GenreLibError, RunFailed
 from genre_lib.jobs import run_notebook
 from genre_lib.runs import Run

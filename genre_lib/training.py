@@ -24,10 +24,11 @@ from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from genre_lib import audio, metrics, registry
 from genre_lib.cache import ArrayCache
-from genre_lib.data.catalogue import Catalogue, open_catalogue
+from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.check import check
 from genre_lib.data.datamodule import GenreDataModule, WholeTracks
 from genre_lib.data.features import FeatureStore, Prepared
+from genre_lib.data.opening import open_catalogue
 from genre_lib.errors import CatalogueInvalid, ConfigurationError, GenreLibError, ModelExists, RunFailed, RunStopped
 from genre_lib.models import folder
 from genre_lib.models.augment import Augmentation, LogMelAugment

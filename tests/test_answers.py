@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from genre_lib.answers import UNKNOWN, Answers, answer, display_name, match_genres, require_something_to_score
-from genre_lib.data.catalogue import Catalogue, open_catalogue
+from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.opening import open_catalogue
 from genre_lib.errors import CatalogueInvalid
 from genre_lib.models.folder import load
 

@@ -16,7 +16,7 @@ ROWS: list[set[str]] = [
     {"errors", "settings", "labels"},
     {"audio", "clips", "cache"},
     {
-        *("data.catalogue", "data.splits", "data.check", "data.fingerprint", "data.synthetic"),
+        *("data.catalogue", "data.splits", "data.check", "data.fingerprint", "data.opening", "data.synthetic"),
         *("models", "models.logmel", "models.cnn", "models.augment", "models.folder", "models.head"),
         *("metrics", "plots"),
     },
@@ -28,6 +28,7 @@ ROWS: list[set[str]] = [
         "evaluation",
         "comparison",
         "answers",
+        "explore",
         "report",
         "model_card",
     },

@@ -10,8 +10,6 @@ import mutagen.wave
 import pandas as pd
 import pytest
 
-from genre_lib.data import catalogue as catalogues
-from genre_lib.data import synthetic
 from genre_lib.data.catalogue import Catalogue, CatalogueWarning, build, concatenate, from_folder, from_tags, read
 from genre_lib.errors import CatalogueInvalid, CatalogueNotFound
 
@@ -266,22 +264,6 @@ def test_build_takes_what_it_finds(tmp_path: Path, song: Callable[..., Path]):
         build(tmp_path / "genres", "guess")
     with pytest.raises(CatalogueNotFound, match="There is nothing at"):
         build(tmp_path / "nowhere")
-
-
-def test_open_catalogue_assigns_splits_and_keeps_given_ones(tmp_path: Path, synthetic_catalogue: Path):
-    rows = [f"{genre}{n}.mp3,{genre}" for genre in ("rock", "jazz") for n in range(10)]
-    opened = catalogues.open_catalogue(table(tmp_path, "\n".join(["path,genre", *rows])))
-    assert opened.splits == ["train", "valid", "test"]
-    given = read(synthetic_catalogue / "catalogue.csv").tracks
-    pd.testing.assert_frame_equal(catalogues.open_catalogue(synthetic_catalogue).tracks, given)
-    assert len(catalogues.open_catalogue([synthetic_catalogue, tmp_path / "music.csv"])) == len(given) + 20
-
-
-def test_synthetic_is_a_word_that_open_catalogue_knows(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(synthetic, "render", lambda score, genre: synthetic.silence(score) + 0.1)
-    opened = catalogues.open_catalogue("synthetic")
-    assert opened.genres == list(synthetic.SYNTH_GENRES)
-    assert opened.has_splits
 
 
 @pytest.mark.real_data

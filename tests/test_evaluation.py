@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from genre_lib import evaluation
-from genre_lib.data.catalogue import Catalogue, open_catalogue
+from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.opening import open_catalogue
 from genre_lib.errors import CatalogueInvalid, ModelNotFound
 from genre_lib.inference import Predictor
 from genre_lib.models.folder import GenreModel, InferenceSettings, load, save

@@ -21,7 +21,7 @@ import mutagen
 import pandas as pd
 
 from genre_lib import audio, labels
-from genre_lib.data import splits, synthetic
+from genre_lib.data import synthetic
 from genre_lib.data.splits import SPLITS
 from genre_lib.errors import CatalogueInvalid, CatalogueNotFound
 from genre_lib.settings import get_settings
@@ -435,20 +435,6 @@ def folders_are_artists(tracks: pd.DataFrame, root: Path) -> bool:
 def concatenate(catalogues: Sequence[Catalogue]) -> Catalogue:
     """Several catalogues as one; the same file in two of them is kept once, the first one's row."""
     return Catalogue(pd.concat([each.tracks for each in catalogues]).drop_duplicates("path"))
-
-
-def open_catalogue(data_path: Path | str | Sequence[Path | str], seed: int = 0) -> Catalogue:
-    """What training and evaluation call: a folder, a CSV, the word ``synthetic``, or several of these, with splits.
-
-    Splits that are missing are assigned by :func:`genre_lib.data.splits.assign`.
-
-    Raises:
-        CatalogueNotFound, CatalogueInvalid: as :func:`build`, or the tracks cannot be split.
-    """
-    names = [data_path] if isinstance(data_path, str | Path) else list(data_path)
-    parts = [open_one(name) for name in names]
-    catalogue = parts[0] if len(parts) == 1 else concatenate(parts)
-    return catalogue if catalogue.has_splits else splits.assign(catalogue, seed=seed)
 
 
 def open_one(name: Path | str) -> Catalogue:

@@ -23,11 +23,13 @@ from typing import Literal
 import pandas as pd
 
 from genre_lib import audio, labels
+from genre_lib.cache import ArrayCache, combine, content_digest
 from genre_lib.data import fingerprint
 from genre_lib.data.catalogue import Catalogue, read_tags
 from genre_lib.data.fingerprint import Fingerprint, Match
 from genre_lib.data.splits import artist_key, group_numbers
 from genre_lib.errors import AudioError, AudioNotFound, CatalogueInvalid, CatalogueLeaks
+from genre_lib.settings import get_settings
 
 Severity = Literal["error", "warning"]
 
@@ -145,8 +147,9 @@ def check(
 
     Args:
         catalogue: With or without splits.
-        decode: Decode every file once, to find what is broken, cut off, or there twice. Without it only files that
-            are missing, artists, tags and genre sizes are looked at.
+        decode: Decode every file once, to find what is broken, cut off, or there twice; what an
+            earlier check decoded is remembered under ``CACHE_PATH``. Without it only files that are missing, artists,
+            tags and genre sizes are looked at.
         workers: Files that are decoded side by side; as many as there are cores by default.
         progress: Called with the number of files done and their total after each file.
     """
@@ -208,10 +211,25 @@ def listen(path: str, tag: str | None, decode: bool) -> Heard:
             raise AudioNotFound(f"There is no file at {path}.")
         if not decode:
             return Heard(path, tag)
-        decoded = audio.load(path, fingerprint.SAMPLE_RATE, on_truncated="ignore")
-        return Heard(path, tag, decoded.duration, None, decoded.warning, Fingerprint.of(decoded.waveform))
+        return hear(path, tag)
     except AudioError as error:
         return Heard(path, tag, error=error)
+
+
+def hear(path: str, tag: str) -> Heard:
+    """Decode a file; a whole one is decoded once, and known from the cache by its content from then on."""
+    settings = get_settings()
+    cache = ArrayCache(settings.cache_path / "fingerprints", settings.cache_max_bytes)
+    key = combine(content_digest(path), fingerprint.VERSION)
+    record = cache.get(key)
+    if record is not None:
+        known = Fingerprint.from_record(record)
+        return Heard(path, tag, known.seconds, fingerprint=known)
+    decoded = audio.load(path, fingerprint.SAMPLE_RATE, on_truncated="ignore")
+    found = Fingerprint.of(decoded.waveform)
+    if not decoded.warning:
+        cache.put(key, found.to_record())
+    return Heard(path, tag, decoded.duration, None, decoded.warning, found)
 
 
 def broken_files(heard: list[Heard]) -> Iterator[Finding]:

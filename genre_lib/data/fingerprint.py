@@ -24,6 +24,9 @@ from scipy import fft, ndimage, sparse
 
 from genre_lib import audio
 
+VERSION = "landmarks-1"
+"""Changes with whatever changes the words, so that none of an older kind are taken from a cache."""
+
 SAMPLE_RATE = 8000
 """Hz. The lowest rate that music comes at, so that all copies hold the band that is looked at."""
 
@@ -77,6 +80,20 @@ class Fingerprint:
         """Fingerprint of a waveform [samples] at :data:`SAMPLE_RATE`."""
         words, frames = pair(*peaks(spectrogram(waveform)))
         return cls(words, frames, digest(waveform), len(waveform) / SAMPLE_RATE)
+
+    def to_record(self) -> np.ndarray:
+        """All of it as one structured array [], for :class:`genre_lib.cache.ArrayCache`."""
+        return np.array((self.words, self.frames, self.digest.encode(), self.seconds), record_type(len(self.words)))
+
+    @classmethod
+    def from_record(cls, record: np.ndarray) -> Fingerprint:
+        """The inverse of :meth:`to_record`; nothing of it stays mapped."""
+        words, frames = np.array(record["words"]), np.array(record["frames"])
+        return cls(words, frames, bytes(record["digest"]).decode(), float(record["seconds"]))
+
+
+def record_type(words: int) -> np.dtype:
+    return np.dtype([("words", "<u4", (words,)), ("frames", "<i4", (words,)), ("digest", "S32"), ("seconds", "<f8")])
 
 
 @dataclass(frozen=True)
