@@ -3,9 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torchaudio.transforms import MelSpectrogram
 from transformers import AutoFeatureExtractor
 
 import genre_lib.models  # noqa: F401
+from genre_lib.models import logmel
 from genre_lib.models.logmel import LOG_FLOOR, LogMelFeatureExtractor
 
 
@@ -86,3 +88,21 @@ def test_comes_back_from_its_file(extractor, noise, tmp_path):
     assert np.array_equal(
         again(noise, return_tensors="np").input_values, extractor(noise, return_tensors="np").input_values
     )
+
+
+def test_equals_torchaudio_on_frames_that_are_not_centred():
+    waveform = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, 30_000).astype(np.float32))
+    extractor = LogMelFeatureExtractor(f_max=10500.0, mean=0.0, std=1.0)
+    reference = MelSpectrogram(
+        22050, 2048, None, 512, f_min=30.0, f_max=10500.0, n_mels=128, center=False, norm="slaney", mel_scale="slaney"
+    )
+    expected = torch.log(reference(waveform) + 1e-8)
+    torch.testing.assert_close(extractor.logmel(waveform), expected, atol=1e-4, rtol=0)
+
+
+def test_long_waveforms_are_transformed_in_parts(monkeypatch: pytest.MonkeyPatch):
+    waveform = torch.from_numpy(np.random.default_rng(0).normal(0, 0.1, (2, 40_000)).astype(np.float32))
+    extractor = LogMelFeatureExtractor()
+    whole = extractor.logmel(waveform)
+    monkeypatch.setattr(logmel, "FRAMES_AT_ONCE", 7)
+    torch.testing.assert_close(extractor.logmel(waveform), whole)

