@@ -107,8 +107,13 @@ def bootstrap_interval(
     """Percentile interval of a statistic over tracks drawn with replacement (Efron and Tibshirani, chapter 13).
 
     It tells what other tracks like these might have given. It does not know that tracks of one artist resemble
-    each other, and so is somewhat too narrow where few artists have many tracks each.
+    each other, and so is somewhat too narrow where few artists have many tracks each. Where all tracks are right, or
+    all wrong, every draw is the same; then it is Wilson's interval of that share (Wilson 1927).
     """
+    right = int(_same_length(targets, predicted).sum())
+    if right in (0, len(targets)):
+        share = binomtest(right, len(targets)).proportion_ci(confidence, method="wilson")
+        return Interval(float(statistic(targets, predicted)), float(share.low), float(share.high))
     draws = [statistic(targets, predicted, weights) for weights in _resamples(len(targets), resamples, seed)]
     return _interval(float(statistic(targets, predicted)), np.concatenate(draws), confidence)
 
@@ -196,19 +201,29 @@ def negative_log_likelihood(logits: np.ndarray, targets: np.ndarray, temperature
 def fit_temperature(logits: np.ndarray, targets: np.ndarray, bounds: tuple[float, float] = TEMPERATURE_BOUNDS) -> float:
     """The temperature that minimises the negative log-likelihood (Guo et al. 2017, section 4.2).
 
-    The loss is convex in 1/T, hence has one minimum over log T, which a bounded scalar search finds. Where every
-    track is right the loss falls for ever as T does, so the lower bound keeps a few easy tracks from making
-    the model certain of everything. One track or none tells nothing: 1.
+    The right genre counts as (n + 1) / (n + 2) likely for n tracks, and the others share the rest (Platt 1999,
+    section 2.2). Otherwise, where every track is right, the loss would fall for ever with the temperature, and a few
+    easy tracks would make the model certain of everything. One track or none tells nothing: 1.
     """
     if len(targets) < 2:
         return 1.0
+    logits = np.asarray(logits, dtype=np.float64)
+    likely = _platt_targets(np.asarray(targets), logits.shape[1])
     found = minimize_scalar(
-        lambda log_t: negative_log_likelihood(logits, targets, float(np.exp(log_t))),
+        lambda log_t: -float((likely * log_softmax(logits / np.exp(log_t), axis=1)).sum(1).mean()),
         bounds=tuple(np.log(bounds)),
         method="bounded",
         options={"xatol": 1e-6},
     )
     return float(np.clip(np.exp(found.x), *bounds))
+
+
+def _platt_targets(targets: np.ndarray, classes: int) -> np.ndarray:
+    """Probabilities [tracks, classes] with 1 / (n + 2) taken from the right class and given to the others."""
+    spare = 1 / (len(targets) + 2)
+    likely = np.full((len(targets), classes), spare / max(1, classes - 1))
+    likely[np.arange(len(targets)), targets] = 1 - spare
+    return likely
 
 
 def cross_fitted_probabilities(logits: np.ndarray, targets: np.ndarray, *, folds: int = 5, seed: int = 0) -> np.ndarray:

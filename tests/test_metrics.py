@@ -74,9 +74,12 @@ def test_interval_is_the_seeds_and_does_not_depend_on_chunks(guesses, monkeypatc
     assert metrics.bootstrap_interval(*guesses, metrics.macro_f1, seed=4) != first
 
 
-def test_everything_right_has_no_width():
+def test_where_all_tracks_are_right_the_interval_is_wilsons():
+    """Its lower bound for n of n is 1 / (1 + z² / n) with z = 1.96."""
     targets = np.array([0, 1, 2])
-    assert metrics.bootstrap_interval(targets, targets).to_json() == {"value": 1.0, "low": 1.0, "high": 1.0}
+    interval = metrics.bootstrap_interval(targets, targets)
+    assert (interval.value, interval.high) == (1.0, 1.0)
+    assert interval.low == pytest.approx(1 / (1 + 1.959964**2 / len(targets)))
 
 
 def test_paired_difference_of_equal_models_is_zero_and_narrower_than_unpaired(guesses):
@@ -129,9 +132,15 @@ def test_temperature_is_found_again():
     assert after < 0.02 < before
 
 
+def test_tracks_that_are_all_right_do_not_make_the_model_certain():
+    """Three of three right: the right genre is (3 + 1) / (3 + 2) = 0.8 likely, so 5 / T = log(0.8 / 0.2)."""
+    margin = np.array([[5.0, 0.0], [0.0, 5.0], [5.0, 0.0]])
+    assert metrics.fit_temperature(margin, np.array([0, 1, 0])) == pytest.approx(5 / np.log(4), rel=1e-3)
+
+
 def test_temperature_stays_in_bounds():
     sure = np.array([[5.0, 0.0], [0.0, 5.0], [5.0, 0.0]])
-    assert metrics.fit_temperature(sure, np.array([0, 1, 0])) == pytest.approx(0.25, rel=1e-3)
+    assert metrics.fit_temperature(0.01 * sure, np.array([0, 1, 0])) == pytest.approx(0.25, rel=1e-3)
     assert metrics.fit_temperature(100 * sure, np.array([1, 0, 1])) == pytest.approx(10, rel=1e-3)
     assert metrics.fit_temperature(sure[:1], np.array([0])) == 1.0
 
@@ -155,5 +164,5 @@ def test_cross_fitting_keeps_the_prediction_and_approaches_the_fit():
 def test_lengths_must_agree():
     with pytest.raises(ValueError, match="as many predictions"):
         metrics.accuracy(np.array([0, 1]), np.array([0]))
-    with pytest.raises(ValueError, match="one track at least"):
+    with pytest.raises(ValueError, match="one at least"):
         metrics.bootstrap_interval(np.array([], dtype=int), np.array([], dtype=int))

@@ -196,6 +196,8 @@ def _write(model: GenreModel, folder: Path) -> None:
     with _QuietTransformers():
         model.network.save_pretrained(folder)
         model.extractor.save_pretrained(folder)
+    # safetensors writes for the owner alone; the service may run as another user.
+    (folder / WEIGHTS).chmod((folder / CONFIG).stat().st_mode)
 
 
 def _first_line(error: Exception) -> str:
