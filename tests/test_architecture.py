@@ -33,7 +33,7 @@ ROWS: list[set[str]] = [
         "model_card",
     },
     {"jobs", "service.*"},
-    {"cli", "demo"},
+    {"cli.*", "demo"},
 ]
 
 DOORWAYS: dict[str, set[str]] = {
@@ -46,13 +46,13 @@ DOORWAYS: dict[str, set[str]] = {
     "mutagen": {"data.catalogue"},
     "papermill": {"jobs"},
     "pydantic_settings": {"settings"},
-    "rich": {"cli", "demo"},
+    "rich": {"cli.*", "demo"},
     "seaborn": {"plots"},
     "spotipy": {"spotify.*"},
     "starlette": {"service.*"},
     "torchaudio": {"audio", "models.*"},
     "transformers": {"models.*"},
-    "typer": {"cli"},
+    "typer": {"cli.*"},
     "wandb": {"training"},
 }
 

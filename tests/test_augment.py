@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from genre_lib.errors import ConfigurationError
-from genre_lib.models.augment import NEPERS_PER_DB, Augmentation, LogMelAugment, blank_stripes, mixup
+from genre_lib.models.augment import NEPERS_PER_DB, Augmentation, LogMelAugment, blank_stripes, loop, mixup
 from genre_lib.models.logmel import LogMelFeatureExtractor
 from genre_lib.training_config import TrainingConfig
 
@@ -84,3 +84,14 @@ def test_band_centres_are_where_a_sine_is_loudest():
 def test_an_unknown_change_is_named():
     with pytest.raises(ConfigurationError, match=r"augmentation.pitch; did you mean pitch_semitones"):
         TrainingConfig(augmentation={"pitch": 1})
+
+
+def test_loop_repeats_the_first_part():
+    ramp = torch.arange(100.0).expand(64, 3, 100)
+    torch.manual_seed(0)
+    looped = loop(ramp, share=1.0)
+    for clip in looped[:, 0]:
+        part = int(clip.max()) + 1
+        assert 50 <= part <= 100
+        assert torch.equal(clip, torch.arange(100.0) % part)
+    assert torch.equal(loop(ramp, share=0.0), ramp)

@@ -17,6 +17,7 @@ import nbformat
 import pytest
 
 from genre_lib import cli, jobs
+from genre_lib.cli.finetune import assignments
 from genre_lib.errors import ConfigurationError
 from genre_lib.runs import Run
 
@@ -160,7 +161,7 @@ def test_predict_leaves_no_half_file(genre, music: Path, tmp_path: Path, monkeyp
     def break_off(*_: object) -> int:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "write_jsonl", break_off)
+    monkeypatch.setattr(cli.predict, "write_jsonl", break_off)
     assert genre("predict", music, "--format", "jsonl", "--output", tmp_path / "rows.jsonl").code == 130
     assert (tmp_path / "rows.jsonl").read_text() == "from before"
     assert not list(tmp_path.glob(".rows.jsonl*"))
@@ -345,7 +346,7 @@ def test_finetune_without_notebooks(genre, monkeypatch, tmp_path: Path):
 
 
 def test_set_reads_values_as_yaml():
-    assert cli.assignments(["a=1", "b=2e-5", "c=[1, 2]", "d=null", "e=x=y"]) == {
+    assert assignments(["a=1", "b=2e-5", "c=[1, 2]", "d=null", "e=x=y"]) == {
         "a": 1,
         "b": 2e-5,
         "c": [1, 2],
@@ -353,7 +354,7 @@ def test_set_reads_values_as_yaml():
         "e": "x=y",
     }
     with pytest.raises(ConfigurationError, match="YAML"):
-        cli.assignments(["a=[1"])
+        assignments(["a=[1"])
 
 
 def test_ctrl_c_in_a_terminal_ends_without_a_traceback(tiny_model: Path, tmp_path: Path, tone, write_wav):

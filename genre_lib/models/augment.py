@@ -28,6 +28,9 @@ class Augmentation(BaseModel):
 
     pitch_semitones: float = Field(0.0, ge=0, le=12, description="Largest shift of pitch, up or down, in semitones.")
     time_stretch: float = Field(0.0, ge=0, le=0.5, description="Largest change of tempo, as a share of it.")
+    loop_share: float = Field(
+        0.0, ge=0, le=1, description="Share of clips that a part of them, repeated, fills, as it does short tracks."
+    )
     equalizer_db: float = Field(0.0, ge=0, le=24, description="Standard deviation of the equaliser's curve in dB.")
     equalizer_share: float = Field(0.7, ge=0, le=1, description="Share of clips that the equaliser changes.")
     noise: float = Field(0.0, ge=0, le=1, description="Standard deviation of noise added to log-mels, in theirs.")
@@ -59,6 +62,7 @@ class LogMelAugment:
     def __call__(self, logmel: torch.Tensor) -> torch.Tensor:
         s = self.settings
         changed = self.warp(logmel) if s.pitch_semitones or s.time_stretch else logmel[..., : self.frames]
+        changed = loop(changed, s.loop_share)
         if s.equalizer_db:
             changed = changed + self.equalizer(len(changed)).to(changed)
         if s.noise:
@@ -93,6 +97,21 @@ class LogMelAugment:
         speed = 1 + (torch.rand(batch, 1) * 2 - 1) * self.settings.time_stretch
         spare = (length - 1 - (self.frames - 1) * speed).clamp(min=0)
         return torch.rand(batch, 1) * spare + torch.arange(self.frames)[None] * speed
+
+
+def loop(logmel: torch.Tensor, share: float) -> torch.Tensor:
+    """Fill a share of the clips [batch, mels, frames] with their first part, half to nearly all of it, repeated.
+
+    Tracks shorter than a clip are repeated to fill it. Where some genres have only short tracks, the seams would tell
+    the genre; this puts them everywhere.
+    """
+    if not share:
+        return logmel
+    batch, _, frames = logmel.shape
+    part = (frames * (0.5 + 0.5 * torch.rand(batch, 1))).long()
+    part = torch.where(torch.rand(batch, 1) < share, part, frames)
+    source = (torch.arange(frames)[None] % part).to(logmel.device)
+    return logmel.gather(2, source[:, None].expand_as(logmel))
 
 
 def blank_stripes(logmel: torch.Tensor, axis: int, stripes: int, widest: int) -> torch.Tensor:

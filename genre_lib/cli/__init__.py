@@ -1,0 +1,79 @@
+"""The ``genre`` command: the library's words on the command line.
+
+Results go to standard output, everything said beside them to standard error. Exit codes: 0 all went well, 1 data or a
+model could not be used, 2 the command or a setting is wrong, 130 stopped by Ctrl-C. A command imports what it needs
+when it runs, so that ``--help`` is there at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+import warnings
+from typing import Annotated, Any
+
+import typer
+
+from genre_lib import __version__
+from genre_lib.cli import catalogue, evaluate, finetune, models, predict, serve
+from genre_lib.errors import ConfigurationError, GenreLibError, RunStopped
+
+HELP = "Music-genre prediction and fine-tuning on your own music."
+DEBUG = "GENRE_DEBUG"
+
+app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(catalogue.app, name="catalogue")
+app.add_typer(models.app, name="models")
+for command in (finetune.finetune, evaluate.evaluate, predict.predict, serve.serve):
+    app.command()(command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command; every error ends in one line and an exit code."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait sleep: see service.app
+    warnings.showwarning = show_warning
+    try:
+        code = app(args=arguments, prog_name="genre", standalone_mode=False) or 0
+        return fail("stopped.", 130) if code == 130 else code  # typer ends Ctrl-C in silence
+    except typer.TyperException as error:
+        return fail(f"{error.format_message()} See genre --help.", 2)
+    except ConfigurationError as error:
+        return fail(str(error), 2)
+    except RunStopped as error:
+        return fail(str(error), 130)
+    except GenreLibError as error:
+        return fail(str(error), 1)
+    except BrokenPipeError:  # the reader has seen enough: `genre predict … | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (KeyboardInterrupt, typer.Abort):
+        return fail("stopped.", 130)
+    except OSError as error:
+        return fail(f"{error.strerror or error}: {error.filename or 'the operating system'}.", 1, debug=True)
+    except Exception as error:
+        said = " ".join(str(error).split())[:300]
+        return fail(f"{type(error).__name__}: {said}. A fault of genre_lib's; {DEBUG}=1 shows where.", 1, debug=True)
+
+
+def fail(message: str, code: int, debug: bool = False) -> int:
+    """Say it in one line, or with the traceback where that was asked for."""
+    if debug and os.environ.get(DEBUG):
+        traceback.print_exc()
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return code
+
+
+def show_warning(message: Any, category: type[Warning], *_: Any, **__: Any) -> None:
+    """Our own warnings in one line; those of libraries are for developers."""
+    if category.__module__.startswith("genre_lib") or os.environ.get(DEBUG):
+        print(f"warning: {message}", file=sys.stderr)
+
+
+@app.callback(invoke_without_command=True)
+def version(
+    show: Annotated[bool, typer.Option("--version", help="Print the version and end.", is_eager=True)] = False,
+) -> None:
+    if show:
+        print(f"genre_lib {__version__}")
+        raise typer.Exit

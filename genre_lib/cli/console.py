@@ -1,0 +1,98 @@
+"""What commands say: results on standard output, all else on standard error."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from genre_lib.errors import ConfigurationError
+
+
+def say(text: str) -> None:
+    """Beside the result: to standard error."""
+    print(text, file=sys.stderr)
+
+
+def shown(value: Any) -> str:
+    """A value for a person: three decimals, a dash for none."""
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def print_lines(lines: dict[str, Any]) -> None:
+    width = max(map(len, lines)) + 2
+    write_text("".join(f"{name:{width}}{value}\n" for name, value in lines.items()))
+
+
+def print_table(columns: list[str], rows: Iterable[list[str]], file: TextIO | None = None) -> None:
+    """A table as wide as the terminal; where there is none, as wide as it needs, so that nothing is cut off."""
+    file = file or sys.stdout
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console(file=file, highlight=False)
+    if not console.is_terminal:
+        console.width = max(console.measure(table, options=console.options.update(max_width=10_000)).maximum, 1)
+    console.print(table)
+
+
+def write_text(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def sink(output: Path | None) -> Iterator[TextIO]:
+    """Standard output, or a file that appears whole and only where all went well."""
+    if output is None:
+        yield sys.stdout
+        sys.stdout.flush()
+        return
+    handle, aside = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.absolute().parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            yield file
+        Path(aside).chmod(0o644)
+        Path(aside).replace(output)
+    finally:
+        Path(aside).unlink(missing_ok=True)
+
+
+def require_writable(output: Path) -> None:
+    """Refuse before the work what could not be written after it."""
+    folder = output.absolute().parent
+    if output.is_dir():
+        raise ConfigurationError(f"--output expects a file, and {output} is a folder.")
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise ConfigurationError(f"--output {output}: there is no folder {folder} that can be written to.")
+
+
+@contextlib.contextmanager
+def progress_bar(title: str, quiet: bool = False) -> Iterator[Callable[..., None]]:
+    """A bar on standard error, where that is a terminal; called with what is done, the total, and perhaps a text."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    shown_there = sys.stderr.isatty() and not quiet
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown_there) as progress:
+        task = progress.add_task(title, total=None)
+
+        def advance(done: int, total: int, text: str | None = None) -> None:
+            progress.update(task, completed=done, total=total, description=text or title)
+
+        yield advance
+
+
+def interval(score: dict[str, float]) -> str:
+    return f"{score['value']:.3f} (95 % interval {score['low']:.3f} to {score['high']:.3f})"

@@ -1,0 +1,169 @@
+"""``genre finetune``: the fine-tuning notebook as a job."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from genre_lib.cli.console import print_lines, progress_bar, say
+from genre_lib.cli.evaluate import print_evaluation
+from genre_lib.cli.options import DataOption, ModelOption, existing
+from genre_lib.errors import ConfigurationError, ModelExists, RunStopped
+from genre_lib.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from genre_lib.runs import Run
+    from genre_lib.training_config import TrainingConfig
+
+
+def finetune(
+    base_model: ModelOption = None,
+    data_path: DataOption = None,
+    output_path: Annotated[Path | None, typer.Option(help="Folder to put the model in, beside the run's copy.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs to train.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Clips in a batch.")] = None,
+    experiment: Annotated[Path | None, typer.Option("--file", "-f", help="An experiment's YAML; options win.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other field.")] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse a catalogue with errors.")] = False,
+    resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run, by its name or folder.")] = None,
+) -> None:
+    """Fine-tune a model on your music: runs notebooks/02_finetune.ipynb and keeps all of it in a run folder."""
+    from genre_lib.jobs import run_notebook
+    from genre_lib.runs import Run
+    from genre_lib.training_config import load_experiment
+
+    settings = get_settings()
+    fields = resumed(resume, settings) if resume else {}
+    fields |= load_experiment(experiment) if experiment else {}
+    fields |= assignments(set_ or [])
+    given = {"base_model": base_model, "data_path": data_path, "num_epochs": epochs, "batch_size": batch_size}
+    given |= {"output_path": str(output_path) if output_path else None, "strict": strict or None}
+    fields |= {name: value for name, value in given.items() if value is not None}
+    fields = with_places(fields, settings)
+    notebook = settings.notebooks_path / "02_finetune.ipynb"
+    config = checked(fields, notebook)
+    require_free_output(config)
+    run = Run(config.run_path) if config.run_path else Run.create(settings.runs_path, config.name or run_name(fields))
+    run.prepared()
+    with training_progress(config.num_epochs) as on_event, stopped_by_sigterm():
+        try:
+            run_notebook(notebook, fields | {"run_path": str(run.path)}, run.notebook, on_event=on_event)
+        except RunStopped as error:
+            raise RunStopped(f"{error} Go on with: genre finetune --resume {run.id}") from None
+    print_run(run)
+
+
+def resumed(name: str, settings: Settings) -> dict[str, Any]:
+    """The fields of the run that is to go on."""
+    from genre_lib.runs import Run
+
+    place = Path(name) if Path(name).is_dir() else settings.runs_path / name
+    run = Run.open(place)
+    return {k: v for k, v in run.parameters().items() if v is not None} | {"run_path": str(run.path), "resume": True}
+
+
+def assignments(texts: list[str]) -> dict[str, Any]:
+    """``name=value`` as fields; the value is read as YAML."""
+    import yaml
+
+    fields: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise ConfigurationError(f"--set expects NAME=VALUE, such as learning_rate=0.001, and got {text!r}.")
+        try:
+            fields[name.strip()] = number(yaml.safe_load(value))
+        except yaml.YAMLError as error:
+            raise ConfigurationError(f"--set {name}: the value {value!r} cannot be read as YAML.") from error
+    return fields
+
+
+def number(value: Any) -> Any:
+    """YAML 1.1 takes ``1e-3`` for a text."""
+    with contextlib.suppress(ValueError):
+        return float(value) if isinstance(value, str) else value
+    return value
+
+
+def with_places(fields: dict[str, Any], settings: Settings) -> dict[str, Any]:
+    """Names of models as folders and all paths absolute, for the notebook; what is not there is an error now."""
+    from genre_lib import registry
+
+    fields = dict(fields)
+    if fields.get("init") != "scratch":
+        named = fields.get("base_model") or settings.model_path
+        fields["base_model"] = str(registry.resolve(named, settings).resolve())
+    places = fields.get("data_path") or str(settings.fine_tune_data_path)
+    absolute = [existing(place) for place in ([places] if isinstance(places, str) else places)]
+    fields["data_path"] = absolute[0] if isinstance(places, str) else absolute
+    for name in ("output_path", "run_path", "cache_path"):
+        if fields.get(name):
+            fields[name] = str(Path(fields[name]).expanduser().absolute())
+    return fields
+
+
+def checked(fields: dict[str, Any], notebook: Path) -> TrainingConfig:
+    """The fields as the notebook will read them; it has parameters of its own, too, such as ``check_audio``."""
+    from genre_lib.jobs import notebook_parameters
+    from genre_lib.training_config import TrainingConfig
+
+    own = set(notebook_parameters(notebook)) - set(TrainingConfig.model_fields)
+    return TrainingConfig(**{name: value for name, value in fields.items() if name not in own})
+
+
+def require_free_output(config: TrainingConfig) -> None:
+    """Refuse before hours of training what would be refused after them."""
+    place = Path(config.output_path) if config.output_path else None
+    if place and place.exists() and any(place.iterdir() if place.is_dir() else [place]) and not config.overwrite:
+        raise ModelExists(f"{place} is there already; choose another --output-path, or --set overwrite=true.")
+
+
+def run_name(fields: dict[str, Any]) -> str:
+    return Path(fields.get("output_path") or "finetune").name
+
+
+@contextlib.contextmanager
+def training_progress(epochs: int) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """A bar over the epochs where standard error is a terminal, and a line for each epoch where it is not."""
+    terminal = sys.stderr.isatty()
+    with progress_bar("training") as bar:
+
+        def on_event(event: dict[str, Any]) -> None:
+            if event.get("kind") != "epoch_ended":
+                return
+            said = f"epoch {event['epoch']}/{epochs}: {scores(event)}"
+            bar(event["epoch"], epochs, said)
+            if not terminal:
+                say(said)
+
+        yield on_event
+
+
+def scores(event: dict[str, Any]) -> str:
+    names = {"train_loss": "loss", "valid_accuracy": "accuracy", "valid_macro_f1": "macro-F1"}
+    return ", ".join(f"{label} {event[name]:.3f}" for name, label in names.items() if event.get(name) is not None)
+
+
+@contextlib.contextmanager
+def stopped_by_sigterm() -> Iterator[None]:
+    """SIGTERM as Ctrl-C, so that the notebook's processes end with us."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def print_run(run: Run) -> None:
+    """What came of a training run."""
+    result = run.result() or {}
+    found = result.get("evaluation")
+    if found:
+        print_evaluation(found)
+    print_lines({"model": result.get("model_folder", run.model), "run": run.path, "report": run.report})

@@ -1,0 +1,97 @@
+"""``genre models``: see, promote and remove models."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from genre_lib.cli.console import interval, print_lines, print_table, shown, write_text
+from genre_lib.cli.options import ListFormat, ListFormatOption
+from genre_lib.settings import get_settings
+
+if TYPE_CHECKING:
+    from genre_lib.registry import ModelInfo
+
+
+app = typer.Typer(help="See, promote and remove models.", no_args_is_help=True)
+
+
+@app.command("list")
+def models_list(format: ListFormatOption = ListFormat.table) -> None:
+    """Every model there is; the active one is marked."""
+    from genre_lib import registry
+
+    infos = registry.list_models(get_settings())
+    if format is ListFormat.json:
+        write_text(json.dumps([as_json(info) for info in infos], indent=2) + "\n")
+        return
+    columns = ["", "name", "kind", "genres", "parameters", "size", "accuracy", "created"]
+    print_table(columns, map(model_row, infos))
+
+
+@app.command("show")
+def models_show(
+    model: Annotated[str, typer.Argument(help="Name or folder.")], format: ListFormatOption = ListFormat.table
+) -> None:
+    """What is known of one model."""
+    from genre_lib import registry
+
+    settings = get_settings()
+    folder = registry.resolve(model, settings).resolve()
+    active = [info.folder for info in registry.list_models(settings) if info.active]
+    told = as_json(registry.describe(folder, active=folder in active))
+    if format is ListFormat.json:
+        write_text(json.dumps(told, indent=2) + "\n")
+        return
+    metrics = told.pop("metrics")
+    print_lines({name.replace("_", " "): ", ".join(v) if isinstance(v, list) else shown(v) for name, v in told.items()})
+    if "accuracy" in metrics and "macro_f1" in metrics:
+        print_lines({"accuracy": interval(metrics["accuracy"]), "macro-F1": interval(metrics["macro_f1"])})
+
+
+@app.command("promote")
+def models_promote(name: Annotated[str, typer.Argument(help="Name of the model.")]) -> None:
+    """Serve this model from now on; a running server exchanges it by itself."""
+    from genre_lib import registry
+
+    folder = registry.promote(name, get_settings())
+    print(f"{name} is the active model now: {folder}")
+
+
+@app.command("remove")
+def models_remove(
+    name: Annotated[str, typer.Argument(help="Name of the model.")],
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask in a terminal.")] = False,
+) -> None:
+    """Delete a model's folder."""
+    from genre_lib import registry
+
+    settings = get_settings()
+    folder = registry.by_name(name, settings)
+    if sys.stdin.isatty() and not yes:
+        typer.confirm(f"Delete {folder}?", abort=True)
+    registry.remove(name, settings)
+    print(f"{name} is removed.")
+
+
+def model_row(info: ModelInfo) -> list[str]:
+    accuracy = info.metrics.get("accuracy") or {}
+    return [
+        "●" if info.active else "",
+        info.name,
+        info.kind,
+        str(len(info.genres)),
+        f"{info.parameters:,}",
+        f"{info.size_bytes / 1e6:.1f} MB",
+        shown(accuracy.get("value")),
+        info.created,
+    ]
+
+
+def as_json(info: ModelInfo) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(info) | {"folder": str(info.folder)}

@@ -1,0 +1,47 @@
+"""Options that several commands share, and what they mean."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from genre_lib.settings import Settings
+
+SYNTHETIC = "synthetic"
+"""The word that stands for the built-in catalogue, where a path is expected."""
+
+
+class ListFormat(StrEnum):
+    table = "table"
+    json = "json"
+
+
+ModelOption = Annotated[str | None, typer.Option(help="Name or folder of the model.", show_default="the active one")]
+DataOption = Annotated[
+    str | None, typer.Option(help="A folder per genre, a CSV, or 'synthetic'.", show_default="FINE_TUNE_DATA_PATH")
+]
+ListFormatOption = Annotated[ListFormat, typer.Option("--format", help="How to print it.")]
+
+
+def existing(place: str) -> str:
+    """The music's place, absolute; ``synthetic`` is a word and no place."""
+    from genre_lib.errors import CatalogueNotFound
+
+    path = Path(place).expanduser().absolute()
+    if place == SYNTHETIC:
+        return place
+    if not path.exists():
+        raise CatalogueNotFound(
+            f"There is nothing at {path}; --data-path takes a folder with a folder per genre, a CSV, or 'synthetic'."
+        )
+    return str(path)
+
+
+def model_folder(name: str | None, settings: Settings) -> Path:
+    """The model's folder by name or path; the active one without a name."""
+    from genre_lib import registry
+
+    return registry.resolve(name, settings) if name else registry.active(settings)

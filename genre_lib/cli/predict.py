@@ -1,0 +1,141 @@
+"""``genre predict``: the genres of files and folders."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
+
+import typer
+
+from genre_lib.cli.console import print_table, progress_bar, require_writable, say, sink
+from genre_lib.cli.options import ModelOption, model_folder
+from genre_lib.errors import AudioError, ConfigurationError
+from genre_lib.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from genre_lib.inference import TrackPrediction
+
+
+class PredictFormat(StrEnum):
+    table = "table"
+    jsonl = "jsonl"
+    csv = "csv"
+
+
+def predict(
+    paths: Annotated[list[Path], typer.Argument(help="Files, and folders, which are walked.", metavar="PATH…")],
+    model: ModelOption = None,
+    top_k: Annotated[int, typer.Option(min=1, help="Genres a track, the likeliest first.")] = 3,
+    format: Annotated[PredictFormat, typer.Option(help="How to print the tracks.")] = PredictFormat.table,
+    output: Annotated[Path | None, typer.Option(help="File to write, in place of standard output.")] = None,
+    timeline: Annotated[bool, typer.Option("--timeline", help="The genre over the length of a track, too.")] = False,
+) -> None:
+    """Predict the genres of tracks. A file that cannot be read is a row with its error; then the exit code is 1."""
+    if timeline and format is PredictFormat.csv:
+        raise ConfigurationError("--timeline has no place in a CSV; use --format jsonl or table.")
+    if output:
+        require_writable(output)
+    settings = get_settings()
+    folder = model_folder(model, settings)
+    files, absent = find_all(paths)
+    failed = len(absent)
+    with sink(output) as file:
+        write = {"table": write_table, "jsonl": write_jsonl, "csv": write_csv}[format.value]
+        quiet = format is not PredictFormat.table and output is None and sys.stdout.isatty()
+        tracks = counted(predicted(files, absent, folder, timeline, settings), len(files) + len(absent), quiet)
+        failed = write(file, tracks, top_k)
+    if failed:
+        say(f"{failed} of {len(files) + len(absent)} could not be predicted.")
+        raise typer.Exit(1)
+
+
+def find_all(paths: list[Path]) -> tuple[list[Path], list[tuple[Path, AudioError]]]:
+    """The audio files at the paths, and the paths where there are none, with the reason."""
+    from genre_lib.audio import find
+    from genre_lib.errors import AudioNotFound
+
+    files: list[Path] = []
+    absent: list[tuple[Path, AudioError]] = []
+    for path in paths:
+        try:
+            found = find(path)
+            if not found:
+                raise AudioNotFound(f"{path} is a folder without audio files.")
+            files += found
+        except AudioError as error:
+            absent.append((path, error))
+    return files, absent
+
+
+def predicted(
+    files: list[Path], absent: list[tuple[Path, AudioError]], folder: Path, timeline: bool, settings: Settings
+) -> Iterator[TrackPrediction]:
+    """A row for every file, and one for every path that led to none."""
+    from genre_lib.audio import Limits
+    from genre_lib.inference import Predictor, TrackPrediction
+
+    limits = Limits(settings.max_audio_bytes, settings.max_audio_seconds)
+    predictor = Predictor.from_folder(folder, device=settings.device)
+    yield from predictor.files(files, timeline=timeline, limits=limits)
+    for path, error in absent:
+        yield TrackPrediction(path=str(path), error=str(error), code=error.code)
+
+
+def counted(tracks: Iterable[TrackPrediction], total: int, quiet: bool) -> Iterator[TrackPrediction]:
+    """The tracks, a progress bar and their warnings meanwhile."""
+    with progress_bar("predicting", quiet) as bar:
+        for done, track in enumerate(tracks, 1):
+            bar(done, total)
+            if track.warning:
+                say(f"warning: {track.warning}")
+            yield track
+
+
+def write_jsonl(file: TextIO, tracks: Iterable[TrackPrediction], top_k: int) -> int:
+    """A JSON object a line; returns how many hold an error."""
+    failed = 0
+    for track in tracks:
+        file.write(json.dumps(track.to_json(top_k), ensure_ascii=False) + "\n")
+        failed += track.error is not None
+    return failed
+
+
+def write_csv(file: TextIO, tracks: Iterable[TrackPrediction], top_k: int) -> int:
+    """A row a track: path, duration, genres with confidences, error."""
+    writer = csv.writer(file)
+    columns = [name for k in range(1, top_k + 1) for name in (f"genre_{k}", f"confidence_{k}")]
+    writer.writerow(["path", "duration", *columns, "error"])
+    failed = 0
+    for track in tracks:
+        cells = [cell for p in track.top(top_k) for cell in (p.genre, f"{p.confidence:.6f}")]
+        cells += [""] * (2 * top_k - len(cells))
+        duration = "" if track.duration is None else f"{track.duration:.3f}"
+        writer.writerow([track.path, duration, *cells, track.error or ""])
+        failed += track.error is not None
+    return failed
+
+
+def write_table(file: TextIO, tracks: Iterable[TrackPrediction], top_k: int) -> int:
+    """Rows for a person."""
+    rows, failed = [], 0
+    for track in tracks:
+        rows.append([str(track.path), clock(track.duration), track.error or ranking(track.top(top_k))])
+        for segment in track.timeline or []:
+            rows.append(["", f"{clock(segment.start)}–{clock(segment.end)}", ranking(segment.predictions[:top_k])])
+        failed += track.error is not None
+    print_table(["track", "length", "genres"], rows, file)
+    return failed
+
+
+def ranking(predictions: list[Any]) -> str:
+    return " · ".join(f"{p.genre} {p.confidence:.2f}" for p in predictions)
+
+
+def clock(seconds: float | None) -> str:
+    """Minutes and seconds."""
+    return "" if seconds is None else f"{int(seconds // 60)}:{seconds % 60:04.1f}"
