@@ -12,6 +12,7 @@ import pytest
 
 os.environ.setdefault("WANDB_MODE", "disabled")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait sleep, and leave the core to the others
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
