@@ -11,6 +11,7 @@ import difflib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -120,7 +121,7 @@ class Job:
     def interrupt(self) -> None:
         """SIGINT to the kernel, not to papermill, which would leave the cell 2.5 seconds."""
         for kernel in self.kernels() or [psutil.Process(self.process.pid)]:
-            kernel.send_signal(2)
+            kernel.send_signal(signal.SIGINT)
 
     def kill(self) -> None:
         """End every process of the tree."""
@@ -142,6 +143,7 @@ def started(notebook: Path, parameters: Mapping[str, Any], output: Path) -> Iter
             stdout=subprocess.DEVNULL,
             stderr=stderr,
             start_new_session=True,  # the terminal's Ctrl-C reaches only us
+            preexec_fn=heed_interrupts,
             env=os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"},
         )
         job = Job(process, stderr)
@@ -151,6 +153,11 @@ def started(notebook: Path, parameters: Mapping[str, Any], output: Path) -> Iter
             job.kill()
             stderr.seek(0)
             job.messages = stderr.read().decode(errors="replace").splitlines()
+
+
+def heed_interrupts() -> None:
+    """Shells start background commands with SIGINT ignored, and it stays so in every child: no run could be stopped."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait(job: Job, events: EventTail, timeout: float | None) -> None:

@@ -21,6 +21,9 @@ from genre_lib.errors import ConfigurationError, ModelExists, ModelInUse, ModelI
 from genre_lib.settings import Settings
 
 POINTER = "active.json"
+UNREADABLE = "unreadable"
+"""Kind of a folder whose configuration or weights cannot be read."""
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What a model may be called: no separators and no leading dot, so a name is never a path elsewhere."""
 
@@ -42,16 +45,26 @@ class ModelInfo:
 
 
 def list_models(settings: Settings) -> list[ModelInfo]:
-    """The starter and all published models, by name; folders that hold no model are passed over."""
+    """The starter and all published models, by name; folders that hold no model are passed over.
+
+    One that cannot be read is of the kind ``unreadable``, so that it neither hides nor spoils the others.
+    """
     served = _served(settings)
-    return [describe(folder, active=folder == served) for folder in _folders(settings)]
+    return [_described(folder, folder == served) for folder in _folders(settings)]
+
+
+def _described(folder: Path, active: bool) -> ModelInfo:
+    try:
+        return describe(folder, active=active)
+    except ModelInvalid:
+        return ModelInfo(folder.name, folder, UNREADABLE, [], 0, 0, "", active=active)
 
 
 def describe(folder: Path, *, active: bool = False) -> ModelInfo:
     """Read a model folder's small files.
 
     Raises:
-        ModelInvalid: there is no configuration, or it is no JSON.
+        ModelInvalid: there is no configuration, or it is no JSON, or the weights are cut off.
     """
     config = _config(folder)
     labels = config.get("id2label") or {}
@@ -60,7 +73,7 @@ def describe(folder: Path, *, active: bool = False) -> ModelInfo:
         folder=folder,
         kind=str(config.get("model_type", "unknown")),
         genres=[labels[key] for key in sorted(labels, key=int)],
-        parameters=sum(map(_parameters, folder.glob("*.safetensors"))),
+        parameters=_parameters(folder),
         size_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         created=datetime.fromtimestamp((folder / "config.json").stat().st_mtime, UTC).isoformat(timespec="seconds"),
         base_model=config.get("base_model"),
@@ -100,10 +113,17 @@ def active(settings: Settings) -> Path:
     """Folder of the model that is served: the promoted one, else ``settings.model_path``.
 
     Raises:
-        ModelNotFound: the promoted model is gone.
+        ModelNotFound: the promoted model, or what ``MODEL_PATH`` names, is not there.
     """
-    pointer = _json(settings.models_path / POINTER)
-    return by_name(pointer["name"], settings) if pointer.get("name") else settings.model_path.resolve()
+    name = _json(settings.models_path / POINTER).get("name")
+    if name:
+        try:
+            return by_name(name, settings)
+        except ModelNotFound as error:
+            raise ModelNotFound(f"{error} It was promoted; promote another by `genre models promote NAME`.") from error
+    if not settings.model_path.is_dir():
+        raise ModelNotFound(f"MODEL_PATH is {settings.model_path}, and there is no model folder there.")
+    return settings.model_path.resolve()
 
 
 def promote(name: str, settings: Settings) -> Path:
@@ -204,9 +224,8 @@ def _served(settings: Settings) -> Path | None:
 def _config(folder: Path) -> dict[str, Any]:
     config = _json(folder / "config.json")
     if not config:
-        raise ModelInvalid(
-            f"Expected a model folder with a config.json at {folder}, and there is none that can be read."
-        )
+        came = "is no JSON" if (folder / "config.json").is_file() else "is missing"
+        raise ModelInvalid(f"{folder} is no model folder: its config.json {came}. Copy or train the model anew.")
     return config
 
 
@@ -218,12 +237,24 @@ def _json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _parameters(weights: Path) -> int:
-    """Numbers in a safetensors file, by its header alone: eight bytes of length, then JSON."""
+def _parameters(folder: Path) -> int:
+    """Numbers in a folder's weights, by the headers of its safetensors files alone."""
+    weights = list(folder.glob("*.safetensors"))
     try:
-        with weights.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(length, weights.stat().st_size)))
-        return sum(math.prod(entry["shape"]) for name, entry in header.items() if name != "__metadata__")
-    except (OSError, ValueError, struct.error, KeyError, TypeError):
-        return 0
+        count = sum(map(_numbers, weights))
+    except (OSError, ValueError, struct.error, KeyError, TypeError) as error:
+        raise ModelInvalid(f"{folder} holds weights that cannot be read. Copy or train the model anew.") from error
+    if not weights:
+        raise ModelInvalid(f"{folder} is no model folder: it holds no safetensors file. Copy or train the model anew.")
+    return count
+
+
+def _numbers(weights: Path) -> int:
+    """Eight bytes of length, then JSON with the tensors' shapes and where each ends."""
+    with weights.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        header = json.loads(file.read(min(length, weights.stat().st_size)))
+    tensors = [entry for name, entry in header.items() if name != "__metadata__"]
+    if weights.stat().st_size < 8 + length + max((entry["data_offsets"][1] for entry in tensors), default=0):
+        raise ValueError("cut off")
+    return sum(math.prod(entry["shape"]) for entry in tensors)

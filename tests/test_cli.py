@@ -20,6 +20,7 @@ from genre_lib import cli, jobs
 from genre_lib.cli.finetune import assignments
 from genre_lib.errors import ConfigurationError
 from genre_lib.runs import Run
+from genre_lib.settings import get_settings
 
 
 @dataclass
@@ -153,6 +154,19 @@ def test_predict_as_csv_into_a_file(genre, music: Path, tmp_path: Path):
     assert list(rows[0]) == ["path", "duration", "genre_1", "confidence_1", "error"]
     assert [row["duration"] for row in rows] == ["4.000", "", "7.000"]
     assert not list(tmp_path.glob(".rows.csv*"))
+
+
+def test_predict_writes_what_the_ending_says(genre, music: Path, tmp_path: Path):
+    genre("predict", music, "--output", tmp_path / "rows.jsonl")
+    assert [json.loads(line)["path"] for line in (tmp_path / "rows.jsonl").open()]
+    genre("predict", music, "--output", tmp_path / "rows.csv")
+    assert (tmp_path / "rows.csv").read_text().startswith("path,duration")
+
+
+def test_predict_does_not_write_over_music(genre, music: Path):
+    before = (music / "a.wav").read_bytes()
+    assert is_error(genre("predict", music / "a.wav", "--output", music / "a.wav"), 2, "named as audio")
+    assert (music / "a.wav").read_bytes() == before
 
 
 def test_predict_leaves_no_half_file(genre, music: Path, tmp_path: Path, monkeypatch):
@@ -369,3 +383,15 @@ def test_ctrl_c_in_a_terminal_ends_without_a_traceback(tiny_model: Path, tmp_pat
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130
     assert err.decode() == "error: stopped.\n"
+
+
+def test_finetune_refuses_at_once_what_cannot_be_trained_on(genre, tmp_path: Path):
+    (tmp_path / "tracks.csv").write_text("path,genre\ngone/a.mp3,rock\ngone/b.mp3,jazz\n")
+    assert is_error(genre("finetune", "--data-path", tmp_path / "tracks.csv"), 1, "None of the 2 files", "own folder")
+    (tmp_path / "columns.csv").write_text("file,label\na.mp3,rock\n")
+    assert is_error(genre("finetune", "--data-path", tmp_path / "columns.csv"), 1, "file, label")
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").touch()
+    refused = genre("finetune", "--data-path", "synthetic", "--output-path", tmp_path / "photos")
+    assert is_error(refused, 1, "is no model folder")
+    assert not list(get_settings().runs_path.glob("*/parameters.json"))

@@ -102,3 +102,26 @@ def test_a_broken_model_is_not_promoted(settings, tiny_model):
     with pytest.raises(ModelInvalid):
         registry.promote("mine", settings)
     assert registry.active(settings) == settings.model_path.resolve()
+
+
+def test_an_unreadable_folder_spoils_no_listing(settings, tiny_model):
+    for name in ("bad_config", "cut_weights", "good"):
+        registry.publish(tiny_model, name, settings)
+    (settings.models_path / "bad_config" / "config.json").write_text("{")
+    weights = settings.models_path / "cut_weights" / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-10])
+    kinds = {info.name: info.kind for info in registry.list_models(settings)}
+    assert kinds == {
+        "bad_config": "unreadable",
+        "cut_weights": "unreadable",
+        "good": "genre_cnn",
+        "starter": "genre_cnn",
+    }
+    with pytest.raises(ModelInvalid, match="is no JSON"):
+        registry.describe(settings.models_path / "bad_config")
+
+
+def test_a_starter_that_is_not_there_is_named(settings, tmp_path):
+    moved = settings.model_copy(update={"model_path": tmp_path / "nope"})
+    with pytest.raises(ModelNotFound, match=r"MODEL_PATH is .*nope"):
+        registry.active(moved)

@@ -51,13 +51,15 @@ def catalogue_build(
     found.write(output)
     summary = found.summary()
     print_table(["genre", *summary.columns], ([str(genre), *map(shown, row)] for genre, *row in summary.itertuples()))
-    say(f"{len(found)} tracks of {len(found.genres)} genres: {output}")
+    say(f"{len(found)} tracks of {len(found.genres)} genres: {output}. What is wrong with them: genre catalogue check.")
 
 
 @app.command("check")
 def catalogue_check(
     file: Annotated[str, typer.Argument(help="The CSV, or a folder of music.")],
-    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 where an error is found.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit with 1 where an error is found; else findings are only told.")
+    ] = False,
     format: Annotated[CheckFormat, typer.Option(help="How to print the findings.")] = CheckFormat.table,
 ) -> None:
     """Find what is wrong with a catalogue before it trains: broken files, repeats, leaks, doubtful labels."""

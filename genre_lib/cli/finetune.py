@@ -13,7 +13,7 @@ import typer
 
 from genre_lib.cli.console import print_lines, progress_bar, say
 from genre_lib.cli.evaluate import print_evaluation
-from genre_lib.cli.options import DataOption, ModelOption, existing
+from genre_lib.cli.options import SYNTHETIC, DataOption, ModelOption, existing
 from genre_lib.errors import ConfigurationError, ModelExists, RunStopped
 from genre_lib.settings import Settings, get_settings
 
@@ -49,6 +49,7 @@ def finetune(
     notebook = settings.notebooks_path / "02_finetune.ipynb"
     config = checked(fields, notebook)
     require_free_output(config)
+    require_music(config)
     run = Run(config.run_path) if config.run_path else Run.create(settings.runs_path, config.name or run_name(fields))
     run.prepared()
     with training_progress(config.num_epochs) as on_event, stopped_by_sigterm():
@@ -117,10 +118,30 @@ def checked(fields: dict[str, Any], notebook: Path) -> TrainingConfig:
     return TrainingConfig(**{name: value for name, value in fields.items() if name not in own})
 
 
+def require_music(config: TrainingConfig) -> None:
+    """Read the catalogues now: what is wrong with them should not cost a kernel's start and a run folder."""
+    from genre_lib.data.catalogue import open_one
+    from genre_lib.errors import CatalogueInvalid
+
+    for place in [config.data_path] if isinstance(config.data_path, str) else config.data_path or []:
+        if place == SYNTHETIC:
+            continue
+        paths = open_one(place).tracks["path"]
+        if not any(Path(path).is_file() for path in paths):
+            raise CatalogueInvalid(
+                f"None of the {len(paths)} files that {place} names is there, first {paths.iloc[0]}; relative paths "
+                "count from the table's own folder."
+            )
+
+
 def require_free_output(config: TrainingConfig) -> None:
     """Refuse before hours of training what would be refused after them."""
     place = Path(config.output_path) if config.output_path else None
-    if place and place.exists() and any(place.iterdir() if place.is_dir() else [place]) and not config.overwrite:
+    if not place or not place.exists() or (place.is_dir() and not any(place.iterdir())):
+        return
+    if not (place / "config.json").is_file():
+        raise ModelExists(f"{place} is there already and is no model folder; choose another --output-path.")
+    if not config.overwrite:
         raise ModelExists(f"{place} is there already; choose another --output-path, or --set overwrite=true.")
 
 

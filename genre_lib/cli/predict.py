@@ -31,19 +31,23 @@ def predict(
     paths: Annotated[list[Path], typer.Argument(help="Files, and folders, which are walked.", metavar="PATH…")],
     model: ModelOption = None,
     top_k: Annotated[int, typer.Option(min=1, help="Genres a track, the likeliest first.")] = 3,
-    format: Annotated[PredictFormat, typer.Option(help="How to print the tracks.")] = PredictFormat.table,
+    format: Annotated[
+        PredictFormat | None,
+        typer.Option(help="How to print the tracks.", show_default="by --output's ending, or table"),
+    ] = None,
     output: Annotated[Path | None, typer.Option(help="File to write, in place of standard output.")] = None,
     timeline: Annotated[bool, typer.Option("--timeline", help="The genre over the length of a track, too.")] = False,
 ) -> None:
     """Predict the genres of tracks. A file that cannot be read is a row with its error; then the exit code is 1."""
+    format = format or format_of(output)
     if timeline and format is PredictFormat.csv:
         raise ConfigurationError("--timeline has no place in a CSV; use --format jsonl or table.")
     if output:
         require_writable(output)
+        require_no_audio(output)
     settings = get_settings()
     folder = model_folder(model, settings)
     files, absent = find_all(paths)
-    failed = len(absent)
     with sink(output) as file:
         write = {"table": write_table, "jsonl": write_jsonl, "csv": write_csv}[format.value]
         quiet = format is not PredictFormat.table and output is None and sys.stdout.isatty()
@@ -52,6 +56,20 @@ def predict(
     if failed:
         say(f"{failed} of {len(files) + len(absent)} could not be predicted.")
         raise typer.Exit(1)
+
+
+def format_of(output: Path | None) -> PredictFormat:
+    """What the file's ending says; a table where it says nothing."""
+    ending = output.suffix.lstrip(".").lower() if output else ""
+    return PredictFormat(ending) if ending in set(PredictFormat) else PredictFormat.table
+
+
+def require_no_audio(output: Path) -> None:
+    """``genre predict song.mp3 --output song.mp3`` would write over the song."""
+    from genre_lib.audio import AUDIO_SUFFIXES
+
+    if output.suffix.lower() in AUDIO_SUFFIXES:
+        raise ConfigurationError(f"--output is the file to write the genres to, and {output} is named as audio.")
 
 
 def find_all(paths: list[Path]) -> tuple[list[Path], list[tuple[Path, AudioError]]]:

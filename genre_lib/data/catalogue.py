@@ -421,9 +421,17 @@ def detect(source: Path) -> Catalogue:
         return read_table(source)
     folders = {path.relative_to(source).parts[0] for path in audio.find(source) if path.parent != source}
     if len(folders) < 2 and audio.find(source):
+        warn(
+            f"{source} holds {listed_folders(folders)}, where a folder per genre was expected; so genres are read from "
+            "the files' tags."
+        )
         return from_tags(source)
     catalogue = from_folder(source)
     return from_tags(source) if folders_are_artists(catalogue.tracks, source) else catalogue
+
+
+def listed_folders(folders: set[str]) -> str:
+    return f"one folder with audio ({folders.pop()})" if folders else "audio files and no folders"
 
 
 def folders_are_artists(tracks: pd.DataFrame, root: Path) -> bool:
