@@ -28,6 +28,12 @@ from genre_lib.models.logmel import LogMelFeatureExtractor
 DECODE_AHEAD = 2
 """Decoded tracks that may wait for the network: it bounds the memory, however many files there are."""
 
+SILENCE = 1e-4
+"""-80 dB below full scale: what stays below it all along is no music."""
+
+SHORTEST_SECONDS = 1.0
+"""Less than a third of the clips that the models were trained on."""
+
 
 @dataclass(frozen=True)
 class Prediction:
@@ -130,7 +136,7 @@ class Predictor:
         ]
 
     def file(self, source: Source, *, timeline: bool = False, limits: Limits | None = None) -> TrackPrediction:
-        """Predict a path, bytes or an open file; a truncated one is predicted, with a warning.
+        """Predict a path, bytes or an open file; a truncated, silent or very short one is predicted, with a warning.
 
         Raises:
             AudioError: one of its kinds, such as NotAudio.
@@ -138,7 +144,7 @@ class Predictor:
         audio = load(source, self.model.sample_rate, limits=limits)
         track = self.waveform(audio.waveform, timeline=timeline)
         path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
-        return replace(track, path=path, warning=audio.warning)
+        return replace(track, path=path, warning=doubt(audio))
 
     def files(
         self,
@@ -208,7 +214,7 @@ class Predictor:
             if item.error:
                 yield TrackPrediction(path=item.path, error=str(item.error), code=item.error.code)
             elif item.audio:
-                yield replace(next(tracks), path=item.path, warning=item.audio.warning)
+                yield replace(next(tracks), path=item.path, warning=doubt(item.audio))
 
 
 @dataclass(frozen=True)
@@ -256,3 +262,14 @@ def _decoded_ahead(
 
 def _rows(predictions: list[Prediction]) -> list[dict[str, Any]]:
     return [{"genre": prediction.genre, "confidence": prediction.confidence} for prediction in predictions]
+
+
+def doubt(heard: Audio) -> str | None:
+    """Why a prediction of this audio means little, in a sentence, or None."""
+    if heard.warning:
+        return heard.warning
+    if float(np.abs(heard.waveform).max(initial=0)) < SILENCE:
+        return f"{heard.name} is silent, so its genres mean nothing."
+    if heard.duration < SHORTEST_SECONDS:
+        return f"{heard.name} lasts {heard.duration:.2f} s; a genre needs a few seconds to be heard."
+    return None

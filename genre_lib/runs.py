@@ -64,7 +64,7 @@ class Run:
         """
         if not Path(path).is_dir():
             raise RunNotFound(
-                f"Expected a run folder at {path}, and there is none; list_runs of the folder above shows them."
+                f"Expected a run folder at {path}, and there is none; its name is that of a folder below RUNS_PATH."
             )
         return cls(path)
 

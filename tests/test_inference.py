@@ -227,3 +227,15 @@ def test_a_truncated_file_warns(predictor: Predictor, real_data: Path) -> None:
     with pytest.warns(AudioTruncatedWarning):
         track = predictor.file(real_data / "odd_files" / "corrupt_truncated.mp3")
     assert "claims 4.00 s" in track.warning
+
+
+def test_what_cannot_be_judged_comes_with_a_warning(tiny_model: Path, tmp_path: Path, tone, write_wav):
+    write_wav(tmp_path / "silent.wav", np.zeros(3 * 22050, np.float32))
+    write_wav(tmp_path / "short.wav", tone(0.25))
+    write_wav(tmp_path / "tone.wav", tone(3.0))
+    files = sorted(tmp_path.glob("*.wav"))
+    short, silent, whole = Predictor.from_folder(tiny_model).files(files)
+    assert "lasts 0.25 s" in short.warning
+    assert "is silent" in silent.warning
+    assert whole.warning is None
+    assert Predictor.from_folder(tiny_model).file(files[1]).warning == silent.warning
