@@ -45,6 +45,10 @@ def main() -> int:
     files = sorted(file for file in given.folder.rglob("*.mp3") if file.stat().st_size)
     if not files:
         parser.error(f"there is no mp3 file below {given.folder}")
+    try:
+        httpx.get(f"{given.url}/health", timeout=10)
+    except httpx.TransportError as error:
+        parser.error(f"no server answers at {given.url} ({error}); start one by genre serve")
     begun = time.perf_counter()
     outcomes = post_all(given.url, files, given.clients, given.requests)
     return report(outcomes, time.perf_counter() - begun)

@@ -18,6 +18,8 @@ class PatientLoop(BatchedLoop):
             first = request_queue.get(timeout=IDLE_SECONDS)
         except Empty:
             return [], []
+        except (EOFError, ConnectionError):  # the manager that held the queue has ended, and with it the server
+            raise SystemExit(0) from None
         return collate_requests(self, lit_api, Refilled(first, request_queue), transport)
 
 

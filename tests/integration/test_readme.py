@@ -21,6 +21,7 @@ ELSEWHERE = {
     "git": "fetches the repository",
     "curl": "tests/integration/test_serve.py posts the same over HTTP",
     "genre serve": "tests/integration/test_serve.py",
+    "genre evaluate --model genre_classifier": "needs the sets that the results are of",
     "genre finetune": "tests/integration/test_notebooks.py runs its notebook",
     "papermill": "tests/integration/test_notebooks.py",
     "python": "benchmarks, which take minutes",
