@@ -21,6 +21,7 @@ import httpx
 from rich.console import Console
 
 from genre_lib import registry
+from genre_lib.cli.console import interval
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.opening import open_catalogue
 from genre_lib.errors import GenreLibError, RunFailed
@@ -189,10 +190,6 @@ def tell(event: dict[str, Any]) -> None:
 
 def step(title: str) -> None:
     console.print(f"\n[bold cyan]==> {title}[/bold cyan]")
-
-
-def interval(score: dict[str, float]) -> str:
-    return f"{score['value']:.2f} (95 % interval {score['low']:.2f} to {score['high']:.2f})"
 
 
 def absolute(data_path: str) -> str:

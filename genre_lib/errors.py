@@ -99,3 +99,8 @@ class RunStopped(RunError):
 
 class RunNotFound(RunError):
     """There is no run folder at the path."""
+
+
+def first_line(message: str) -> str:
+    """The first line with text in it, without a full stop: what of another library's message fits into a sentence."""
+    return next((line.strip() for line in message.splitlines() if line.strip()), "no message").rstrip(".")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -24,6 +23,7 @@ from genre_lib.comparison import METRICS, PREDICTIONS, compare, share_interval
 from genre_lib.comparison import sentence as comparison_sentence
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.errors import ModelNotFound
+from genre_lib.files import write_whole
 from genre_lib.metrics import Interval, ReliabilityBins
 from genre_lib.models.folder import GenreModel, load
 from genre_lib.registry import describe, resolve
@@ -150,16 +150,16 @@ def write(evaluation: Evaluation, model_folder: Path | None = None, run: Run | N
     """
     if model_folder is not None:
         folder = Path(model_folder)
-        _write_text(folder / METRICS, _as_json(evaluation.metrics))
-        _write_text(folder / model_card.FILE, model_card.render(folder, evaluation.metrics, _parameters(run)))
+        write_whole(folder / METRICS, _as_json(evaluation.metrics))
+        write_whole(folder / model_card.FILE, model_card.render(folder, evaluation.metrics, _parameters(run)))
     if run is not None:
         run.prepared()
-        _write_text(run.path / METRICS, _as_json(evaluation.metrics))
-        _write_text(run.path / PREDICTIONS, evaluation.tracks.to_csv(index=False))
+        write_whole(run.path / METRICS, _as_json(evaluation.metrics))
+        write_whole(run.path / PREDICTIONS, evaluation.tracks.to_csv(index=False))
         charts = figures(evaluation, run)
         for name, chart in charts.items():
             plots.save(chart, run.figures / f"{name}.png")
-        _write_text(run.report, report.render(evaluation.metrics, evaluation.tracks, charts, _parameters(run)))
+        write_whole(run.report, report.render(evaluation.metrics, evaluation.tracks, charts, _parameters(run)))
 
 
 def figures(evaluation: Evaluation, run: Run | None = None) -> dict[str, plots.Chart]:
@@ -365,12 +365,3 @@ def _best_epoch(run: Run | None) -> int | None:
 
 def _as_json(content: Mapping[str, Any]) -> str:
     return json.dumps(content, indent=2, ensure_ascii=False) + "\n"
-
-
-def _write_text(path: Path, text: str) -> None:
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)

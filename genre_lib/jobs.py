@@ -25,7 +25,7 @@ from typing import IO, Any
 import psutil
 import yaml
 
-from genre_lib.errors import ConfigurationError, RunFailed, RunStopped
+from genre_lib.errors import ConfigurationError, RunFailed, RunStopped, first_line
 
 EVENTS = "events.jsonl"
 RESULT = "result.json"
@@ -285,8 +285,3 @@ def process_error(code: int, messages: list[str]) -> str:
         return "The notebook's kernel died, as it does when memory runs out; try a smaller batch size"
     said = [ANSI.sub("", line).strip() for line in messages if line.strip()]
     return f"papermill ended with {code}: {said[-1] if said else 'it gave no reason'}"
-
-
-def first_line(text: str) -> str:
-    """The first line with text in it."""
-    return next((line.strip() for line in text.splitlines() if line.strip()), "no message").rstrip(".")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from genre_lib.errors import ConfigurationError, ModelExists, ModelInUse, ModelInvalid, ModelNotFound
+from genre_lib.files import write_whole
 from genre_lib.settings import Settings
 
 POINTER = "active.json"
@@ -138,9 +139,7 @@ def promote(name: str, settings: Settings) -> Path:
     load(folder)
     settings.models_path.mkdir(parents=True, exist_ok=True)
     content = {"name": name, "promoted_at": datetime.now(UTC).isoformat(timespec="seconds")}
-    aside = settings.models_path / f".{POINTER}.{uuid.uuid4().hex[:8]}"
-    aside.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    aside.replace(settings.models_path / POINTER)
+    write_whole(settings.models_path / POINTER, json.dumps(content) + "\n")
     return folder
 
 

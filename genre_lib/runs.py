@@ -15,7 +15,6 @@ import json
 import os
 import re
 import socket
-import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any, Literal
 import pandas as pd
 
 from genre_lib.errors import RunNotFound
+from genre_lib.files import write_whole
 
 Status = Literal["running", "completed", "failed", "stopped", "unknown"]
 
@@ -212,9 +212,7 @@ def _plain(value: Any) -> Any:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    aside.write_text(json.dumps(content, indent=2, default=_plain) + "\n", encoding="utf-8")
-    aside.replace(path)
+    write_whole(path, json.dumps(content, indent=2, default=_plain) + "\n")
 
 
 def _read_json(path: Path) -> dict[str, Any] | None:

@@ -29,7 +29,15 @@ from genre_lib.data.check import check
 from genre_lib.data.datamodule import GenreDataModule, WholeTracks
 from genre_lib.data.features import FeatureStore, Prepared
 from genre_lib.data.opening import open_catalogue
-from genre_lib.errors import CatalogueInvalid, ConfigurationError, GenreLibError, ModelExists, RunFailed, RunStopped
+from genre_lib.errors import (
+    CatalogueInvalid,
+    ConfigurationError,
+    GenreLibError,
+    ModelExists,
+    RunFailed,
+    RunStopped,
+    first_line,
+)
 from genre_lib.models import folder
 from genre_lib.models.augment import Augmentation, LogMelAugment
 from genre_lib.models.classifier import GenreClassifier, Recipe, inverse_frequency, track_logits, track_scores
@@ -471,7 +479,7 @@ def _recorded(run: Run) -> Iterator[None]:
         run.event("run_failed", code="run_failed", error=str(error))
         raise RunFailed("The device has too little memory for this; lower batch_size or clip_seconds.") from error
     except Exception as error:
-        sentence = f"Training broke off with {type(error).__name__}: {_first_line(error)}"
+        sentence = f"Training broke off with {type(error).__name__}: {first_line(str(error))}"
         run.event("run_failed", code="run_failed", error=sentence)
         raise RunFailed(f"{sentence}. The run is in {run.path}.") from error
 
@@ -504,7 +512,3 @@ def _quiet() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
-
-
-def _first_line(error: Exception) -> str:
-    return next((line.strip().rstrip(".") for line in str(error).splitlines() if line.strip()), "no message")

@@ -24,7 +24,7 @@ from transformers import (
 from transformers.utils import logging as hf_logging
 
 import genre_lib.models  # noqa: F401  (the CNN becomes known to the Auto classes)
-from genre_lib.errors import ConfigurationError, ModelInvalid, ModelNotFound
+from genre_lib.errors import ConfigurationError, ModelInvalid, ModelNotFound, first_line
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -86,8 +86,8 @@ def load(folder: Path | str, device: str = "cpu") -> GenreModel:
         inference = _inference_settings(network.config)
     except Exception as error:  # what transformers, safetensors and json raise has no common root
         raise ModelInvalid(
-            f"Expected an audio classifier in {folder}, and it could not be read: {_first_line(error)}. "
-            "Copy or train the model anew."
+            f"Expected an audio classifier in {folder}, and it could not be read: "
+            f"{first_line(str(error) or type(error).__name__)}. Copy or train the model anew."
         ) from error
     nn.Module.to(network, resolve_device(device)).eval()
     return GenreModel(network, extractor, inference, folder, folder.resolve().name, weights_digest(folder))
@@ -198,11 +198,6 @@ def _write(model: GenreModel, folder: Path) -> None:
         model.extractor.save_pretrained(folder)
     # safetensors writes for the owner alone; the service may run as another user.
     (folder / WEIGHTS).chmod((folder / CONFIG).stat().st_mode)
-
-
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__).rstrip(".")
 
 
 class _QuietTransformers:

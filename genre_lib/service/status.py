@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from genre_lib.files import write_whole
 
 FILE = "worker.json"
 
@@ -33,9 +34,7 @@ class WorkerStatus:
 
     def write(self, folder: Path) -> None:
         """Replace the file whole."""
-        aside = folder / f".{FILE}.{os.getpid()}"
-        aside.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        aside.replace(folder / FILE)
+        write_whole(folder / FILE, json.dumps(asdict(self)))
 
 
 def read(folder: Path) -> WorkerStatus:
