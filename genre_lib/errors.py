@@ -101,6 +101,22 @@ class RunNotFound(RunError):
     """There is no run folder at the path."""
 
 
+class AccessError(GenreLibError):
+    """A request may not do what it asks for."""
+
+
+class NoKeysConfigured(AccessError):
+    """Only a key opens this, and there are none."""
+
+
+class MissingKey(AccessError):
+    """Only a key opens this, and none came."""
+
+
+class InvalidKey(AccessError):
+    """The key that came is not known."""
+
+
 def first_line(message: str) -> str:
     """The first line with text in it, without a full stop: what of another library's message fits into a sentence."""
     return next((line.strip() for line in message.splitlines() if line.strip()), "no message").rstrip(".")

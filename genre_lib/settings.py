@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
 from platformdirs import user_cache_path
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from genre_lib import api_keys
+from genre_lib.api_keys import ApiKey
 from genre_lib.errors import ConfigurationError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -16,10 +19,17 @@ MIB = 1024**2
 GIB = 1024**3
 
 
+def parse_keys(given: object) -> object:
+    """API keys from the environment's text; keys that were made in Python go through."""
+    return api_keys.parse(given) if isinstance(given, str) else given
+
+
 class Settings(BaseSettings):
     """Every field may be set by an environment variable of its name, or by a line in ``.env``."""
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", protected_namespaces=())
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", protected_namespaces=(), hide_input_in_errors=True
+    )
 
     model_path: Path = Field(
         REPOSITORY / "pretrained" / "genre_classifier", description="The model that predicts until another is promoted."
@@ -46,6 +56,17 @@ class Settings(BaseSettings):
     request_timeout: float = Field(60, gt=0, description="Seconds after which a request is answered with 504.")
     max_requests_in_flight: int = Field(64, ge=1, description="Requests beyond this are answered with 503.")
     model_cache_size: int = Field(3, ge=1, description="Models that the worker keeps in memory.")
+
+    max_batch_items: int = Field(32, ge=1, le=1000, description="Most tracks in one request to /predict/batch.")
+    max_batch_bytes: int = Field(500 * MIB, gt=0, description="Most bytes of the files in such a request together.")
+    prediction_cache_bytes: int = Field(
+        64 * MIB, ge=0, description="Memory for what was predicted, by content and model; 0 predicts all anew."
+    )
+
+    api_keys: Annotated[tuple[ApiKey, ...], NoDecode, BeforeValidator(parse_keys)] = Field(
+        (), description="name:sha256hex of each key, comma-separated, as `genre keys create NAME` prints them."
+    )
+    read_requires_key: bool = Field(False, description="Whether a key is needed for routes that change nothing, too.")
 
 
 def get_settings(**overrides: object) -> Settings:

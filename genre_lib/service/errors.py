@@ -13,7 +13,10 @@ from genre_lib.errors import (
     AudioError,
     AudioTooLarge,
     GenreLibError,
+    InvalidKey,
+    MissingKey,
     ModelNotFound,
+    NoKeysConfigured,
     NotAudio,
 )
 from genre_lib.service.schemas import ErrorBody
@@ -25,13 +28,24 @@ STATUS: dict[type[GenreLibError], int] = {
     AudioTooLarge: 413,
     AudioError: 422,
     ModelNotFound: 404,
+    NoKeysConfigured: 403,
+    MissingKey: 401,
+    InvalidKey: 401,
 }
 """The caller's mistakes, the nearest type first; any other error is ours, and 500."""
+
+HEADERS: dict[type[GenreLibError], dict[str, str]] = {
+    MissingKey: {"WWW-Authenticate": "Bearer"},
+    InvalidKey: {"WWW-Authenticate": 'Bearer error="invalid_token"'},
+}
+"""What goes with an answer beside its body; RFC 6750 asks for these."""
 
 INTERNAL = "The service met an error that it did not expect; its log says more."
 
 MEANING = {
     400: "The request's form cannot be read.",
+    401: "The API key is missing, or is not known.",
+    403: "No API key is configured, so nobody may do this.",
     404: "There is no model of that name.",
     413: "The upload is larger than allowed.",
     415: "The file is no audio that can be decoded.",
@@ -92,7 +106,7 @@ async def on_invalid_request(_: Request, error: Exception) -> JSONResponse:
 
 async def on_own_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, GenreLibError)
-    return JSONResponse(body(str(error), error.code), status_of(error))
+    return JSONResponse(body(str(error), error.code), status_of(error), headers=HEADERS.get(type(error)))
 
 
 async def on_unexpected_error(_: Request, error: Exception) -> JSONResponse:
