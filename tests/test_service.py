@@ -24,7 +24,7 @@ from genre_lib.inference import Predictor
 from genre_lib.service import errors, server, status
 from genre_lib.service.app import create_server
 from genre_lib.service.batch import BatchPredictor
-from genre_lib.service.limits import Deadline, InFlightLimit, UploadLimit
+from genre_lib.service.limits import Bound, Deadline, InFlightLimit, UploadLimit
 from genre_lib.service.loop import Refilled
 from genre_lib.service.messages import Answer, PredictRequest
 from genre_lib.service.model_cache import ModelCache
@@ -255,8 +255,12 @@ async def of_requests_in_flight():
 
 async def of_uploads():
     app = FastAPI()
-    app.add_middleware(UploadLimit, max_bytes=1000)
+    app.add_middleware(UploadLimit, max_bytes=1000, forms={"/form": Bound(3000, "form_too_large")})
     errors.install(app)
+
+    @app.post("/form")
+    async def fields(request: errors.Request) -> int:
+        return len(await request.form())
 
     @app.post("/")
     async def length(request: errors.Request) -> int:
@@ -268,9 +272,12 @@ async def of_uploads():
 
     async with client_of(app) as client:
         assert (await client.post("/", content=b"x" * 1000)).json() == 1000
-        assert is_error(await client.post("/", content=b"x" * 1001), 413, "audio_too_large")
+        assert is_error(await client.post("/", content=b"x" * 1001), 413, "body_too_large")
         assert (await client.post("/", content=streamed(1000))).json() == 1000
-        assert is_error(await client.post("/", content=streamed(2000)), 413, "audio_too_large")
+        assert is_error(await client.post("/", content=streamed(2000)), 413, "body_too_large")
+        assert (await client.post("/form", files={"file": b"x" * 2000})).json() == 1
+        assert is_error(await client.post("/form", files={"file": b"x" * 3000}), 413, "form_too_large")
+        assert is_error(await client.post("/form", content=b"x" * 2000), 413, "body_too_large")  # no form
 
 
 @pytest.mark.parametrize("check", [of_the_deadline, of_requests_in_flight, of_uploads])

@@ -9,7 +9,7 @@ from starlette.formparsers import MultiPartParser
 
 from genre_lib import __version__, registry
 from genre_lib.service import errors, health, models, predict
-from genre_lib.service.limits import MIB, Deadline, InFlightLimit, UploadLimit
+from genre_lib.service.limits import MIB, Bound, Deadline, InFlightLimit, UploadLimit
 from genre_lib.service.server import GenreServer, Middlewares, quiet_logs, run, shared_folder
 from genre_lib.service.status import WorkerStatus
 from genre_lib.settings import Settings
@@ -18,7 +18,7 @@ ROUTERS: tuple[APIRouter, ...] = (predict.router, health.router, models.router)
 """One for each concept; a new one is added here."""
 
 FORM_BYTES = MIB
-"""What a form may hold beside its file."""
+"""What a form may hold beside its file, and any other body."""
 
 DESCRIPTION = "The genres of a track. Every error is `{detail, code}`: a sentence, and a word for machines."
 
@@ -44,10 +44,17 @@ def create_server(settings: Settings, folder: Path) -> GenreServer:
 def bounds(settings: Settings) -> Middlewares:
     """The outermost stands last: the deadline is over the upload and the waiting, too."""
     return [
-        (UploadLimit, {"max_bytes": settings.max_audio_bytes + FORM_BYTES}),
+        (UploadLimit, {"max_bytes": FORM_BYTES, "forms": forms(settings)}),
         (InFlightLimit, {"most": settings.max_requests_in_flight}),
         (Deadline, {"seconds": settings.request_timeout}),
     ]
+
+
+def forms(settings: Settings) -> dict[str, Bound]:
+    """What the forms of the routes that take files may hold."""
+    track = Bound(settings.max_audio_bytes + FORM_BYTES, "audio_too_large")
+    batch = Bound(settings.max_batch_bytes + FORM_BYTES, "audio_too_large")
+    return {"/predict": track, "/predict/batch": batch, "/analyze/features": track}
 
 
 def serve(settings: Settings, say: Callable[[str], None] = print) -> None:

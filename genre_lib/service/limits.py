@@ -7,7 +7,9 @@ upload half way nor cancel the route.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
@@ -22,50 +24,77 @@ DRAINED_BYTES = 16 * MIB
 ALWAYS_ANSWERED = frozenset({"/health"})
 """What must be told of an overloaded service too."""
 
+STREAMS = ("/finetune/events/",)
+"""Beginnings of the paths whose answers last as long as a job: they take no place from those who want an answer."""
+
+DEADLINE = "genre_lib.deadline"
+"""Key in the scope: the event loop's time at which the request is answered with 504."""
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The most that a route's form may hold, and the word for what holds more."""
+
+    max_bytes: int
+    code: str = "body_too_large"
+
 
 class UploadLimit:
-    """413 for a body of more than ``max_bytes``, by its header or while it comes in."""
+    """413 for a body that is too large, by its header or while it comes in.
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int) -> None:
+    Args:
+        max_bytes: of any body.
+        forms: by path, for multipart forms alone, since only these carry files.
+    """
+
+    def __init__(self, app: ASGIApp, *, max_bytes: int, forms: Mapping[str, Bound] | None = None) -> None:
         self.app = app
-        self.max_bytes = max_bytes
+        self.others = Bound(max_bytes)
+        self.forms = dict(forms or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self.app(scope, receive, send)
-        elif content_length(scope) > self.max_bytes:
-            await self._refuse(scope, receive, send)
-        else:
-            upload = Upload(receive, send, self.max_bytes)
-            with suppress(ClientDisconnect):  # a route that reads by itself raises it; ours answer
-                await self.app(scope, upload.receive, upload.send)
-            if upload.exceeded and not upload.answered:
-                await self._refuse(scope, receive, send)
+            return await self.app(scope, receive, send)
+        bound = self.bound(scope)
+        if content_length(scope) > bound.max_bytes:
+            return await self._refuse(bound, scope, receive, send)
+        upload = Upload(receive, send, bound.max_bytes)
+        with suppress(ClientDisconnect):  # a route that reads by itself raises it; ours answer
+            await self.app(scope, upload.receive, upload.send)
+        if upload.exceeded and not upload.answered:
+            await self._refuse(bound, scope, receive, send)
+        return None
 
-    async def _refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
-        detail = f"The upload is larger than the {self.max_bytes / MIB:.0f} MiB that are allowed; send a smaller file."
-        await refuse(scope, receive, send, 413, body(detail, "audio_too_large"))
+    def bound(self, scope: Scope) -> Bound:
+        """What this request's body may hold."""
+        is_form = header(scope, b"content-type").lower().startswith(b"multipart/form-data")
+        return self.forms.get(scope["path"], self.others) if is_form else self.others
+
+    async def _refuse(self, bound: Bound, scope: Scope, receive: Receive, send: Send) -> None:
+        detail = f"The body is larger than the {size(bound.max_bytes)} that are allowed here; send less."
+        await refuse(scope, receive, send, 413, body(detail, bound.code))
 
 
 class InFlightLimit:
-    """503 for a request that comes while ``most`` others are being answered."""
+    """503 for a request that comes while ``most`` others are being answered; :data:`STREAMS` count by themselves."""
 
     def __init__(self, app: ASGIApp, *, most: int) -> None:
         self.app = app
         self.most = most
-        self.now = 0
+        self.now = {True: 0, False: 0}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in ALWAYS_ANSWERED:
             return await self.app(scope, receive, send)
-        if self.now >= self.most:
+        is_stream = scope["path"].startswith(STREAMS)
+        if self.now[is_stream] >= self.most:
             detail = f"{self.most} requests are being answered already; try again in a second."
             return await refuse(scope, receive, send, 503, body(detail, "too_many_requests"), {"Retry-After": "1"})
-        self.now += 1
+        self.now[is_stream] += 1
         try:
             await self.app(scope, receive, send)
         finally:
-            self.now -= 1
+            self.now[is_stream] -= 1
 
 
 class Deadline:
@@ -78,6 +107,7 @@ class Deadline:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
+        scope[DEADLINE] = asyncio.get_running_loop().time() + self.seconds
 
         async def send_in_time(message: Message) -> None:
             timeout.reschedule(None)
@@ -123,15 +153,25 @@ class Upload:
 
 def content_length(scope: Scope) -> float:
     """What the header says, in bytes; 0 where it says nothing that can be used."""
-    declared = dict(scope["headers"]).get(b"content-length", b"0")
-    return int(declared) if declared.isdigit() else 0
+    declared = header(scope, b"content-length")
+    return int(declared) if declared.isdigit() and len(declared) < 20 else 0
+
+
+def header(scope: Scope, name: bytes) -> bytes:
+    """A request's header, empty where it has none of that name (in lower case)."""
+    return dict(scope["headers"]).get(name, b"")
+
+
+def size(count: int) -> str:
+    """Bytes for a person: in MiB, or as they are where that would say 0."""
+    return f"{count / MIB:.0f} MiB" if count >= MIB else f"{count:,} bytes"
 
 
 async def refuse(
     scope: Scope, receive: Receive, send: Send, status: int, content: dict, headers: dict[str, str] | None = None
 ) -> None:
     """Answer without the route, after the client's body was read away as far as that is reasonable."""
-    if b"100-continue" not in dict(scope["headers"]).get(b"expect", b""):
+    if b"100-continue" not in header(scope, b"expect"):
         await drain(receive)
     await JSONResponse(content, status, headers={"Connection": "close", **(headers or {})})(scope, receive, send)
 
