@@ -23,6 +23,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities.rank_zero import rank_zero_only
 
 from genre_lib import audio, metrics, registry
+from genre_lib.augmentation import Augmentation
 from genre_lib.cache import ArrayCache
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.check import check
@@ -39,7 +40,7 @@ from genre_lib.errors import (
     first_line,
 )
 from genre_lib.models import folder
-from genre_lib.models.augment import Augmentation, LogMelAugment
+from genre_lib.models.augment import LogMelAugment
 from genre_lib.models.classifier import GenreClassifier, Recipe, inverse_frequency, track_logits, track_scores
 from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
 from genre_lib.models.folder import GenreModel, InferenceSettings

@@ -9,8 +9,8 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from genre_lib.augmentation import Augmentation
 from genre_lib.errors import ConfigurationError
-from genre_lib.models.augment import Augmentation
 
 SCORES = ("valid_macro_f1", "valid_accuracy", "valid_loss")
 

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from genre_lib.augmentation import Augmentation
 from genre_lib.errors import ConfigurationError
-from genre_lib.models.augment import NEPERS_PER_DB, Augmentation, LogMelAugment, blank_stripes, loop, mixup
+from genre_lib.models.augment import NEPERS_PER_DB, LogMelAugment, blank_stripes, loop, mixup
 from genre_lib.models.logmel import LogMelFeatureExtractor
 from genre_lib.training_config import TrainingConfig
 

@@ -11,33 +11,15 @@ import math
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
 from torch.nn import functional
+
+from genre_lib.augmentation import Augmentation
 
 NEPERS_PER_DB = math.log(10) / 10
 """A decibel in natural logarithm of power."""
 
 EQ_KNOTS = 6
 """Points between which the equaliser's curve is straight."""
-
-
-class Augmentation(BaseModel):
-    """How strongly each clip is changed; zero turns a change off."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    pitch_semitones: float = Field(0.0, ge=0, le=12, description="Largest shift of pitch, up or down, in semitones.")
-    time_stretch: float = Field(0.0, ge=0, le=0.5, description="Largest change of tempo, as a share of it.")
-    loop_share: float = Field(
-        0.0, ge=0, le=1, description="Share of clips that a part of them, repeated, fills, as it does short tracks."
-    )
-    equalizer_db: float = Field(0.0, ge=0, le=24, description="Standard deviation of the equaliser's curve in dB.")
-    equalizer_share: float = Field(0.7, ge=0, le=1, description="Share of clips that the equaliser changes.")
-    noise: float = Field(0.0, ge=0, le=1, description="Standard deviation of noise added to log-mels, in theirs.")
-    frequency_masks: int = Field(0, ge=0, le=8, description="Stripes of bands blanked in each clip (SpecAugment).")
-    frequency_mask_bands: int = Field(12, ge=0, description="Largest width of such a stripe in bands.")
-    time_masks: int = Field(0, ge=0, le=8, description="Stripes of frames blanked in each clip (SpecAugment).")
-    time_mask_frames: int = Field(16, ge=0, description="Largest width of such a stripe in frames.")
 
 
 class LogMelAugment:
