@@ -14,11 +14,11 @@ PACKAGE = Path(__file__).resolve().parents[1] / "genre_lib"
 
 ROWS: list[set[str]] = [
     {"augmentation", "errors", "files", "settings", "labels", "api_keys"},
-    {"audio", "clips", "cache"},
+    {"analysis", "analysis.*", "audio", "clips", "cache"},
     {
         *("data.catalogue", "data.splits", "data.check", "data.fingerprint", "data.opening", "data.synthetic"),
         *("models", "models.logmel", "models.cnn", "models.augment", "models.folder", "models.head"),
-        *("metrics", "plots"),
+        *("descriptors", "metrics", "plots"),
     },
     {"data.features", "data.datamodule", "models.classifier", "inference", "runs", "registry"},
     {
@@ -46,6 +46,7 @@ DOORWAYS: dict[str, set[str]] = {
     "mutagen": {"data.catalogue"},
     "papermill": {"jobs"},
     "pydantic_settings": {"settings"},
+    "pyloudnorm": {"analysis.loudness"},
     "rich": {"cli.*", "demo"},
     "seaborn": {"plots"},
     "spotipy": {"spotify.*"},

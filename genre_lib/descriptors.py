@@ -1,0 +1,258 @@
+"""Descriptors of a track, under the names and encodings of Spotify's audio features, computed from the audio alone.
+
+Tempo, key and loudness are measured; how each is done, and after whom, stands in :mod:`genre_lib.analysis`. Energy,
+danceability, valence, acousticness, instrumentalness, speechiness and liveness are rough estimates, good for sorting
+a library and not for comparing with numbers from elsewhere.
+
+>>> describe = analyze_file("song.mp3")  # doctest: +SKIP
+>>> describe.tempo, describe.key_name  # doctest: +SKIP
+(120.2, 'A minor')
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from genre_lib.analysis import character, loudness, rhythm, tonality
+from genre_lib.analysis.rhythm import TempoCandidate
+from genre_lib.analysis.spectrum import RATE, mel
+from genre_lib.audio import Limits, Source, load
+from genre_lib.cache import combine, content_digest
+from genre_lib.errors import AudioError, EmptyAudio
+from genre_lib.files import write_whole
+from genre_lib.settings import Settings
+
+ANALYSIS_VERSION = "1"
+"""Part of every cached entry's name; raised when the same audio would be described otherwise."""
+
+PITCH_CLASSES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
+
+AHEAD = 2
+"""Files beside those being analysed that may wait to be fetched: it bounds the memory, however many files there are."""
+
+
+@dataclass(frozen=True)
+class Descriptors:
+    """A track's descriptors. Those called estimates say which way a track leans, and no more."""
+
+    duration: float
+    """Seconds that were decoded."""
+    duration_ms: int
+    """The same in milliseconds."""
+    tempo: float
+    """Beats per minute, 40 to 220; 0 where nothing repeats."""
+    tempo_confidence: float
+    """0 to 1."""
+    tempo_candidates: tuple[TempoCandidate, ...]
+    """Tempos that fit too, often half or twice the first, the strongest first."""
+    key: int
+    """Tonic as a pitch class: 0 = C, 1 = C♯ … 11 = B; -1 where nothing has a pitch."""
+    mode: int
+    """1 major, 0 minor; it means nothing where the key is -1."""
+    key_confidence: float
+    """0 to 1, of tonic and mode together."""
+    loudness: float
+    """Integrated loudness of the mono mix in LUFS (ITU-R BS.1770-4), -70 or more."""
+    time_signature: int
+    """Beats in a bar, 3 or 4: an estimate, 4 where the bar is not clear."""
+    energy: float
+    """Estimate, 0 to 1: loud, dense and noisy."""
+    danceability: float
+    """Estimate, 0 to 1: a clear, regular beat at a tempo to move to."""
+    valence: float
+    """Estimate, 0 to 1, and the weakest: how cheerful mode, tempo and brightness suggest that it is."""
+    acousticness: float
+    """Estimate, 0 to 1: neither bright nor noisy nor compressed."""
+    instrumentalness: float
+    """Estimate, 0 to 1: nothing moves as a voice does."""
+    speechiness: float
+    """Estimate, 0 to 1: it moves as speech does, at the pace of syllables and with gaps."""
+    liveness: float
+    """Estimate, 0 to 1: the quiet moments are full of sound, as in a room with people."""
+
+    @property
+    def key_name(self) -> str | None:
+        """Such as ``A minor``; None where nothing has a pitch."""
+        return None if self.key < 0 else f"{PITCH_CLASSES[self.key]} {'major' if self.mode else 'minor'}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Every field under its name, the candidates as objects with ``tempo`` and ``strength``."""
+        return asdict(self) | {"tempo_candidates": [asdict(candidate) for candidate in self.tempo_candidates]}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Descriptors:
+        """The inverse of :meth:`to_json`.
+
+        Raises:
+            TypeError, ValueError, KeyError: fields are missing, or there are others.
+        """
+        candidates = tuple(TempoCandidate(**candidate) for candidate in values["tempo_candidates"])
+        return cls(**values | {"tempo_candidates": candidates})
+
+
+@dataclass(frozen=True)
+class TrackDescriptors:
+    """The row of a file: its descriptors, or why there are none."""
+
+    path: str
+    features: Descriptors | None = None
+    error: str | None = None
+    """A sentence for a person; None where all went well."""
+    code: str | None = None
+    """The error's name for machines, such as ``not_audio``."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The row of a JSON file: path, features and error."""
+        return {"path": self.path, "features": self.features and self.features.to_json(), "error": self.error}
+
+
+def analyze(waveform: np.ndarray, sample_rate: int) -> Descriptors:
+    """Describe a waveform, mono [samples] at any rate. Silence, noise and a tenth of a second are described too.
+
+    Raises:
+        EmptyAudio: there are no samples.
+    """
+    if not len(waveform):
+        raise EmptyAudio("The waveform holds no samples; a description needs at least one.")
+    samples = _at_rate(np.nan_to_num(np.asarray(waveform, np.float32), posinf=0, neginf=0), sample_rate)
+    bands = mel(samples)
+    level, blocks = loudness.measure(samples, RATE)
+    beat, pitch = rhythm.analyze(bands), tonality.analyze(samples)
+    duration = len(waveform) / sample_rate
+    return Descriptors(
+        duration=duration,
+        duration_ms=round(1000 * duration),
+        tempo=beat.tempo,
+        tempo_confidence=beat.confidence,
+        tempo_candidates=beat.candidates,
+        key=pitch.key,
+        mode=pitch.mode,
+        key_confidence=pitch.confidence,
+        loudness=level,
+        time_signature=beat.time_signature,
+        **asdict(character.analyze(bands, blocks, level, beat, pitch)),
+    )
+
+
+def analyze_file(path: Source, limits: Limits | None = None) -> Descriptors:
+    """Describe a path, bytes or an open file; of a truncated one, what can be decoded.
+
+    Raises:
+        AudioError: one of its kinds, such as NotAudio.
+    """
+    audio = load(path, RATE, limits=limits, on_truncated="ignore")
+    return analyze(audio.waveform, RATE)
+
+
+def cached_file(path: str | os.PathLike, settings: Settings, limits: Limits | None = None) -> Descriptors:
+    """:func:`analyze_file`, remembered below the settings' ``cache_path`` by the file's content.
+
+    A damaged entry is computed anew; where the disk refuses one, a warning says so.
+
+    Args:
+        limits: of what is refused; the settings' own if None.
+
+    Raises:
+        AudioError: one of its kinds, such as NotAudio. Errors are not remembered.
+    """
+    limits = limits or Limits(settings.max_audio_bytes, settings.max_audio_seconds)
+    entry = _entry(Path(path), settings, limits)
+    found = _read(entry, limits) if entry else None
+    if found is None:
+        found = analyze_file(path, limits)
+        _keep(entry, found)
+    return found
+
+
+def analyze_files(
+    paths: Iterable[str | os.PathLike],
+    *,
+    settings: Settings | None = None,
+    limits: Limits | None = None,
+    workers: int | None = None,
+) -> Iterator[TrackDescriptors]:
+    """Describe many files in their order, lazily, in threads that work ahead by a few files and no more.
+
+    A file that cannot be decoded is a row with its error. However the caller leaves (a break, an error, Ctrl-C), no
+    thread outlives the generator.
+
+    Args:
+        settings: where given, descriptions are remembered as by :func:`cached_file`.
+        workers: threads; one for each processor, up to four, if None.
+    """
+
+    def describe(path: str | os.PathLike) -> TrackDescriptors:
+        name = os.fspath(path)
+        try:
+            found = cached_file(path, settings, limits) if settings else analyze_file(path, limits)
+        except AudioError as error:
+            return TrackDescriptors(name, error=str(error), code=error.code)
+        return TrackDescriptors(name, found)
+
+    workers = workers or min(4, os.cpu_count() or 1)
+    executor = ThreadPoolExecutor(workers, thread_name_prefix="describe")
+    remaining = iter(paths)
+    waiting: deque[Future[TrackDescriptors]] = deque()
+    try:
+        waiting.extend(executor.submit(describe, path) for path in islice(remaining, workers + AHEAD))
+        while waiting:
+            row = waiting.popleft().result()
+            waiting.extend(executor.submit(describe, path) for path in islice(remaining, 1))
+            yield row
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)
+
+
+def _at_rate(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+    """The waveform at :data:`RATE`, by librosa (soxr) where it has another."""
+    if sample_rate == RATE:
+        return waveform
+    import librosa  # on demand: files are decoded at the right rate, and never come here
+
+    resampled = librosa.resample(waveform, orig_sr=sample_rate, target_sr=RATE)
+    return resampled if len(resampled) else waveform[:1]
+
+
+# Remembering
+
+
+def _entry(path: Path, settings: Settings, limits: Limits) -> Path | None:
+    """Where a file's description is kept; None for what cannot be read, or is not to be."""
+    try:
+        if limits.max_bytes is not None and path.stat().st_size > limits.max_bytes:
+            return None
+        name = combine(content_digest(path), ANALYSIS_VERSION)
+    except (OSError, ValueError):  # decoding says it better
+        return None
+    return settings.cache_path / "descriptors" / name[:2] / f"{name[2:]}.json"
+
+
+def _read(entry: Path, limits: Limits) -> Descriptors | None:
+    """What is kept, if it is whole and within the limits."""
+    try:
+        found = Descriptors.from_json(json.loads(entry.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return None
+    return None if limits.max_seconds is not None and found.duration > limits.max_seconds else found
+
+
+def _keep(entry: Path | None, found: Descriptors) -> None:
+    if entry is None:
+        return
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(entry, json.dumps(found.to_json()) + "\n")
+    except OSError as error:
+        reason = error.strerror or error
+        warnings.warn(f"The cache in {entry.parent} cannot keep a description: {reason}.", stacklevel=3)
