@@ -8,13 +8,13 @@ from fastapi import APIRouter
 from starlette.formparsers import MultiPartParser
 
 from genre_lib import __version__, registry
-from genre_lib.service import errors, health, models, predict
+from genre_lib.service import errors, health, metrics, models, predict, scrape
 from genre_lib.service.limits import MIB, Bound, Deadline, InFlightLimit, UploadLimit
 from genre_lib.service.server import GenreServer, Middlewares, quiet_logs, run, shared_folder
 from genre_lib.service.status import WorkerStatus
 from genre_lib.settings import Settings
 
-ROUTERS: tuple[APIRouter, ...] = (predict.router, health.router, models.router)
+ROUTERS: tuple[APIRouter, ...] = (predict.router, health.router, models.router, scrape.router)
 """One for each concept; a new one is added here."""
 
 FORM_BYTES = MIB
@@ -47,6 +47,7 @@ def bounds(settings: Settings) -> Middlewares:
         (UploadLimit, {"max_bytes": FORM_BYTES, "forms": forms(settings)}),
         (InFlightLimit, {"most": settings.max_requests_in_flight}),
         (Deadline, {"seconds": settings.request_timeout}),
+        (metrics.RequestMetrics, {}),
     ]
 
 
@@ -75,6 +76,7 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
         say(f"Serving {said.model_name} ({said.model_version}) at {address}; its pages are at {address}/docs.")
 
     with shared_folder() as folder:
+        metrics.prepare(folder / "metrics")
         server = create_server(settings, folder)
         server.on_started = started
         run(server, settings.host, settings.port)

@@ -1,0 +1,96 @@
+"""``GET /metrics``: what all processes counted, and how things are at this moment."""
+
+import asyncio
+import platform
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from genre_lib import __version__, registry
+from genre_lib.service import metrics
+from genre_lib.service.auth import may_read
+from genre_lib.service.errors import responses
+from genre_lib.settings import Settings
+
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
+router = APIRouter(tags=["service"])
+
+EXAMPLE = 'genre_request_seconds_count{method="POST",route="/predict",status="200"} 42.0\n'
+
+
+@router.get(
+    "/metrics",
+    summary="Metrics for Prometheus",
+    response_class=Response,
+    dependencies=[Depends(may_read)],
+    responses={
+        200: {"description": "Prometheus's text format.", "content": {"text/plain": {"example": EXAMPLE}}},
+        **responses(401, 403, 500),
+    },
+)
+async def scrape(request: Request) -> Response:
+    """Requests by route and status, the network's times and batch sizes by model, the queue, jobs, errors, caches."""
+    state = request.app.state
+    metrics.set_queue_length(len(state.worker.pending(started=False)))
+    now = Present(state.settings, state.worker)
+    content, kind = await asyncio.to_thread(page, now, request.headers.get("Accept", ""))
+    return Response(content, headers={"Content-Type": kind})
+
+
+def page(now: "Present", accept: str) -> tuple[bytes, str]:
+    """The metrics in the format that the client would like, and its content type."""
+    from prometheus_client import CollectorRegistry  # only here, after the folder is named: see service.metrics
+    from prometheus_client.exposition import choose_encoder
+    from prometheus_client.multiprocess import MultiProcessCollector
+
+    found = CollectorRegistry()
+    if metrics.prepared():
+        MultiProcessCollector(found)
+    found.register(now)
+    encoder, kind = choose_encoder(accept)
+    return encoder(found), kind
+
+
+class Present:
+    """What nobody counts, for it can be looked up: models, jobs, versions, whether the worker can predict."""
+
+    def __init__(self, settings: Settings, worker: Any) -> None:
+        self.settings = settings
+        self.worker = worker
+
+    def collect(self) -> Iterator["Metric"]:
+        from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+
+        said = self.worker.status
+        build = {"version": __version__, "python": platform.python_version(), "torch": version("torch")}
+        yield InfoMetricFamily("genre_build", "What is running.", build)
+        served = {"model": said.model_name or "", "version": said.model_version or ""}
+        yield InfoMetricFamily("genre_model", "The model that answers where none is named.", served)
+        models = GaugeMetricFamily("genre_model_active", "1 for the model that shall be served.", labels=["model"])
+        for info in registry.list_models(self.settings):
+            models.add_metric([info.name], float(info.active))
+        yield models
+        yield GaugeMetricFamily("genre_worker_up", "1 while the worker can predict.", float(self.worker_is_up()))
+        jobs = GaugeMetricFamily("genre_jobs", "Fine-tuning jobs by status.", labels=["status"])
+        for status, count in job_counts(self.settings).items():
+            jobs.add_metric([status], count)
+        yield jobs
+
+    def worker_is_up(self) -> bool:
+        with suppress(OSError, EOFError):  # LitServe's manager has ended
+            return bool(self.worker.ready())
+        return False
+
+
+def job_counts(settings: Settings) -> dict[str, int]:
+    """Jobs by status."""
+    try:
+        from genre_lib.job_store import JobStore
+    except ModuleNotFoundError:
+        return {}
+    return JobStore(settings).counts()
