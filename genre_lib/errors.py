@@ -85,6 +85,22 @@ class ModelExists(ModelError):
     """A model of that name is there already."""
 
 
+class ModelNameInvalid(ConfigurationError):
+    """A model cannot be called that."""
+
+
+class UploadRefused(ModelError):
+    """What was uploaded is no model folder that may be taken in."""
+
+
+class NoMetrics(ModelError):
+    """The model is there, and was never evaluated."""
+
+
+class DiskFull(GenreLibError):
+    """There is no room for what came."""
+
+
 class RunError(GenreLibError):
     """A training or evaluation run did not end well."""
 
@@ -101,6 +117,51 @@ class RunNotFound(RunError):
     """There is no run folder at the path."""
 
 
+class NotebookFailed(RunFailed):
+    """A notebook that ran as a job did not end well.
+
+    Args:
+        reason: a sentence without its full stop.
+        notebook: the executed notebook, as far as it came.
+    """
+
+    def __init__(self, reason: str, notebook: object) -> None:
+        super().__init__(f"{reason}. The executed notebook: {notebook}")
+        self.reason = f"{reason}."
+
+
+class JobError(GenreLibError):
+    """A job cannot be found, started or changed."""
+
+
+class JobNotFound(JobError):
+    """There is no job of that id."""
+
+
+class JobConflict(JobError):
+    """The job is in a state that does not allow what was asked."""
+
+
+class QueueFull(JobError):
+    """As many jobs wait as may."""
+
+
+class RequestError(GenreLibError):
+    """What was asked for cannot be done as it was asked."""
+
+
+class TrainingSettingsInvalid(RequestError):
+    """A setting of the training is unknown, out of range, or contradicts another."""
+
+
+class GenresUnknown(RequestError):
+    """The catalogue has no tracks of a genre that was asked for."""
+
+
+class PathNotAllowed(RequestError):
+    """A path leads out of the folders that requests may name."""
+
+
 class AccessError(GenreLibError):
     """A request may not do what it asks for."""
 
@@ -115,6 +176,22 @@ class MissingKey(AccessError):
 
 class InvalidKey(AccessError):
     """The key that came is not known."""
+
+
+class FetchError(GenreLibError):
+    """A file could not be fetched from its URL."""
+
+
+class UrlRefused(FetchError):
+    """The URL is none that is fetched from: its scheme, host, port or form."""
+
+
+class UrlUnreachable(FetchError):
+    """Nobody answers at the URL, or not with a file."""
+
+
+class FetchTimeout(FetchError):
+    """The file did not come in time."""
 
 
 def first_line(message: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from platformdirs import user_cache_path
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from genre_lib import api_keys
@@ -22,6 +22,11 @@ GIB = 1024**3
 def parse_keys(given: object) -> object:
     """API keys from the environment's text; keys that were made in Python go through."""
     return api_keys.parse(given) if isinstance(given, str) else given
+
+
+def parse_list(given: object) -> object:
+    """A list from the environment's text, separated by commas."""
+    return [entry.strip() for entry in given.split(",") if entry.strip()] if isinstance(given, str) else given
 
 
 class Settings(BaseSettings):
@@ -67,6 +72,21 @@ class Settings(BaseSettings):
         (), description="name:sha256hex of each key, comma-separated, as `genre keys create NAME` prints them."
     )
     read_requires_key: bool = Field(False, description="Whether a key is needed for routes that change nothing, too.")
+    rate_limit: str = Field("12000/minute", description="Requests that change nothing, of one client; empty for any.")
+    rate_limit_predictions: str = Field("12000/minute", description="Predictions and analyses of one client.")
+    rate_limit_changes: str = Field("120/minute", description="Requests of one client that change something.")
+    rate_limit_failed_keys: str = Field("30/minute", description="Wrong keys from one address.")
+    rate_limit_store: SecretStr = Field(
+        SecretStr("memory://"), description="Where requests are counted: memory:// or Redis' address."
+    )
+    trusted_proxies: Annotated[tuple[IPvAnyNetwork, ...], NoDecode, BeforeValidator(parse_list)] = Field(
+        (), description="Networks of the proxies in front, comma-separated; only their X-Forwarded-For counts."
+    )
+    fetch_timeout: float = Field(30, gt=0, description="Seconds that fetching an audio_url may take in all.")
+    fetch_allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(parse_list)] = Field(
+        (),
+        description="Hosts that are fetched from although they are not public: name, *.suffix, network, each [:port].",
+    )
 
 
 def get_settings(**overrides: object) -> Settings:

@@ -1,5 +1,6 @@
 """Every error as ``{"detail": a sentence, "code": a word}``, whichever layer it comes from."""
 
+import errno
 import http
 import logging
 from typing import Any
@@ -12,12 +13,22 @@ from starlette.exceptions import HTTPException
 from genre_lib.errors import (
     AudioError,
     AudioTooLarge,
+    DiskFull,
+    FetchTimeout,
     GenreLibError,
     InvalidKey,
     MissingKey,
+    ModelExists,
+    ModelInUse,
+    ModelInvalid,
+    ModelNameInvalid,
     ModelNotFound,
     NoKeysConfigured,
+    NoMetrics,
     NotAudio,
+    UploadRefused,
+    UrlRefused,
+    UrlUnreachable,
 )
 from genre_lib.service.schemas import ErrorBody
 
@@ -28,9 +39,19 @@ STATUS: dict[type[GenreLibError], int] = {
     AudioTooLarge: 413,
     AudioError: 422,
     ModelNotFound: 404,
+    ModelExists: 409,
+    ModelInUse: 409,
+    ModelInvalid: 422,
+    ModelNameInvalid: 422,
+    NoMetrics: 404,
+    UploadRefused: 422,
+    DiskFull: 507,
     NoKeysConfigured: 403,
     MissingKey: 401,
     InvalidKey: 401,
+    UrlRefused: 422,
+    UrlUnreachable: 502,
+    FetchTimeout: 504,
 }
 """The caller's mistakes, the nearest type first; any other error is ours, and 500."""
 
@@ -40,19 +61,27 @@ HEADERS: dict[type[GenreLibError], dict[str, str]] = {
 }
 """What goes with an answer beside its body; RFC 6750 asks for these."""
 
+MOST_FINDINGS = 10
+LONGEST_SAID = 60
+"""Letters of what came that an error repeats."""
+
 INTERNAL = "The service met an error that it did not expect; its log says more."
 
 MEANING = {
-    400: "The request's form cannot be read.",
+    400: "The body cannot be read: it is no JSON, or its form is cut off.",
     401: "The API key is missing, or is not known.",
     403: "No API key is configured, so nobody may do this.",
     404: "There is no model of that name.",
+    409: "What was asked for clashes with how things are: a name is taken, or something is in use.",
     413: "The upload is larger than allowed.",
     415: "The file is no audio that can be decoded.",
-    422: "The file is empty or too long, or a field is missing or out of range.",
+    422: "The track is empty or too long, or a field is missing, unknown or out of range.",
+    429: "More requests came than are allowed; try again after Retry-After seconds.",
     500: "The service met an error that it did not expect.",
+    502: "The file cannot be fetched from its URL.",
     503: "Too many requests are being answered, or the worker is starting; try again after Retry-After seconds.",
     504: "The answer took longer than allowed.",
+    507: "The service's disk is full.",
 }
 
 
@@ -67,7 +96,8 @@ def status_of(error: GenreLibError) -> int:
 
 
 def body(detail: str, code: str) -> dict[str, str]:
-    return {"detail": detail, "code": code}
+    """The error as it is sent. Half of a surrogate pair, which JSON may bring and UTF-8 cannot hold, becomes ``?``."""
+    return {"detail": detail.encode("utf-8", "replace").decode("utf-8"), "code": code}
 
 
 def code_of(status: int) -> str:
@@ -85,9 +115,17 @@ def sentence(error: dict[str, Any]) -> str:
         return f"{place} is missing"
     if "UploadFile" in error["msg"]:
         return f"{place} must be an uploaded file, and is a text"
+    place = shortened(place)
+    if error["type"] == "extra_forbidden":
+        return f"{place} is not known here"
     came = error.get("input")
-    said = f", and is {came!r}" if isinstance(came, str | int | float) else ""
+    said = f", and is {shortened(repr(came))}" if isinstance(came, str | int | float) else ""
     return f"{place}: {error['msg'][:1].lower()}{error['msg'][1:]}{said}"
+
+
+def shortened(text: str) -> str:
+    """As much of what a stranger sent as fits into a sentence."""
+    return text if len(text) <= LONGEST_SAID else f"{text[:LONGEST_SAID]}…"
 
 
 async def on_http_error(request: Request, error: Exception) -> JSONResponse:
@@ -100,13 +138,26 @@ async def on_http_error(request: Request, error: Exception) -> JSONResponse:
 
 async def on_invalid_request(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
-    said = "; ".join(sentence(finding) for finding in error.errors())
+    if any(finding["type"] == "json_invalid" for finding in error.errors()):
+        detail = "The body is no JSON that can be read; send an object such as GET /docs shows."
+        return JSONResponse(body(detail, "invalid_json"), 400)
+    findings = error.errors()
+    said = "; ".join(sentence(finding) for finding in findings[:MOST_FINDINGS])
     return JSONResponse(body(f"The request cannot be used: {said}.", "invalid_request"), 422)
 
 
 async def on_own_error(_: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, GenreLibError)
     return JSONResponse(body(str(error), error.code), status_of(error), headers=HEADERS.get(type(error)))
+
+
+async def on_system_error(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OSError)
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return await on_unexpected_error(request, error)
+    logger.error("the disk is full: %s", error)
+    detail = "The service's disk is full, so the request could not be taken in; tell whoever runs it."
+    return JSONResponse(body(detail, "disk_full"), 507)
 
 
 async def on_unexpected_error(_: Request, error: Exception) -> JSONResponse:
@@ -119,4 +170,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(GenreLibError, on_own_error)
+    app.add_exception_handler(OSError, on_system_error)
     app.add_exception_handler(Exception, on_unexpected_error)
