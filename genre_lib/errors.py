@@ -97,10 +97,6 @@ class NoMetrics(ModelError):
     """The model is there, and was never evaluated."""
 
 
-class DiskFull(GenreLibError):
-    """There is no room for what came."""
-
-
 class RunError(GenreLibError):
     """A training or evaluation run did not end well."""
 

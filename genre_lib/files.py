@@ -1,9 +1,17 @@
-"""Files that are there whole or not at all."""
+"""Files and folders that are there whole or not at all."""
 
 from __future__ import annotations
 
+import fcntl
+import os
+import shutil
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+STAGED = ".staged"
+"""Ending of the folders that :func:`staged_folder` makes."""
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -14,3 +22,62 @@ def write_whole(path: Path, text: str) -> None:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def staged_folder(place: Path) -> Iterator[Path]:
+    """An empty hidden folder beside ``place``, to be filled and then moved there; what is left of it goes afterwards.
+
+    It is locked meanwhile, and the lock ends with the process: so :func:`sweep` knows what a killed one left.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    folder = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}{STAGED}")
+    folder.mkdir()
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(lock)
+
+
+def sweep(parent: Path) -> None:
+    """Delete the staged folders below ``parent`` that belong to no living process."""
+    for folder in parent.glob(f".*{STAGED}"):
+        lock = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
+        except BlockingIOError:
+            continue
+        finally:
+            os.close(lock)
+
+
+def put_new(folder: Path, place: Path) -> None:
+    """Move a folder to a place where nothing is; of several that come at once, one gets it.
+
+    Raises:
+        FileExistsError: something is there.
+    """
+    try:
+        folder.rename(place)  # onto an empty folder too, and that is as good as nothing
+    except OSError as error:
+        if place.exists():
+            raise FileExistsError(str(place)) from error
+        raise
+
+
+def replace_folder(new: Path, place: Path) -> None:
+    """Put the folder ``new`` at ``place``; what stood there is moved away, and back if ``new`` cannot be moved."""
+    old = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.old")
+    if place.exists():
+        place.replace(old)
+    try:
+        new.replace(place)
+    except OSError:
+        if old.exists():
+            old.replace(place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

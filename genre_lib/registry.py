@@ -11,14 +11,13 @@ import math
 import re
 import shutil
 import struct
-import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from genre_lib.errors import ConfigurationError, ModelExists, ModelInUse, ModelInvalid, ModelNotFound
-from genre_lib.files import write_whole
+from genre_lib.errors import ModelExists, ModelInUse, ModelInvalid, ModelNameInvalid, ModelNotFound
+from genre_lib.files import put_new, replace_folder, staged_folder, write_whole
 from genre_lib.settings import Settings
 
 POINTER = "active.json"
@@ -27,6 +26,9 @@ UNREADABLE = "unreadable"
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What a model may be called: no separators and no leading dot, so a name is never a path elsewhere."""
+
+HEADER_BYTES = 8 * 1024**2
+"""The most that a weights file may say of its tensors; a large transformer's takes a tenth of a MiB."""
 
 
 @dataclass(frozen=True)
@@ -68,16 +70,16 @@ def describe(folder: Path, *, active: bool = False) -> ModelInfo:
         ModelInvalid: there is no configuration, or it is no JSON, or the weights are cut off.
     """
     config = _config(folder)
-    labels = config.get("id2label") or {}
+    base = config.get("base_model")
     return ModelInfo(
         name=folder.name,
         folder=folder,
         kind=str(config.get("model_type", "unknown")),
-        genres=[labels[key] for key in sorted(labels, key=int)],
+        genres=_genres(folder, config),
         parameters=_parameters(folder),
         size_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         created=datetime.fromtimestamp((folder / "config.json").stat().st_mtime, UTC).isoformat(timespec="seconds"),
-        base_model=config.get("base_model"),
+        base_model=base if isinstance(base, str) else None,
         active=active,
         metrics=_json(folder / "metrics.json"),
     )
@@ -135,8 +137,17 @@ def promote(name: str, settings: Settings) -> Path:
     """
     from genre_lib.models.folder import load  # seconds of imports that listing does not need
 
+    load(by_name(name, settings))
+    return set_active(name, settings)
+
+
+def set_active(name: str, settings: Settings) -> Path:
+    """Name the model that is served from now on; whether it can be loaded is for the caller to know.
+
+    Raises:
+        ModelNotFound: it is not there.
+    """
     folder = by_name(name, settings)
-    load(folder)
     settings.models_path.mkdir(parents=True, exist_ok=True)
     content = {"name": name, "promoted_at": datetime.now(UTC).isoformat(timespec="seconds")}
     write_whole(settings.models_path / POINTER, json.dumps(content) + "\n")
@@ -155,52 +166,72 @@ def remove(name: str, settings: Settings) -> None:
         raise ModelInUse(f"{name} is the starter model, from which all others are trained; it stays.")
     if folder == _served(settings):
         raise ModelInUse(f"{name} is served at present; promote another model first, then remove it.")
-    gone = folder.with_name(f".{name}.{uuid.uuid4().hex[:8]}.old")
-    folder.replace(gone)
-    shutil.rmtree(gone)
+    with staged_folder(folder) as aside:  # whole or not at all for whoever looks
+        folder.replace(aside / folder.name)
 
 
-def publish(folder: Path | str, name: str, settings: Settings, overwrite: bool = False) -> Path:
-    """Copy a model folder to ``settings.models_path`` under a name.
+def check_name(name: str, settings: Settings) -> Path:
+    """Where a new model of that name will lie.
 
     Raises:
-        ConfigurationError: the name is none.
-        ModelExists: there is one of that name already, and ``overwrite`` is false.
+        ModelNameInvalid: it is no name.
+        ModelExists: it is the starter's name.
     """
-    if not NAME.fullmatch(name):
-        raise ConfigurationError(
-            f"A model's name begins with a letter or digit, goes on with those or '.', '_', '-', and is not {name!r}."
+    if not NAME.fullmatch(name) or name == POINTER:
+        raise ModelNameInvalid(
+            f"A model's name begins with a letter or digit, goes on with those or '.', '_', '-', has at most 100 of "
+            f"them, and is not {name[:120]!r}."
         )
     if name == settings.model_path.resolve().name:
         raise ModelExists(f"{name} is the starter model's name; choose another.")
-    return install(folder, settings.models_path / name, overwrite=overwrite)
+    return settings.models_path / name
 
 
-def install(folder: Path | str, place: Path | str, overwrite: bool = False) -> Path:
-    """Copy a model folder to any place: aside first, then put there whole.
+def publish(folder: Path | str, name: str, settings: Settings, overwrite: bool = False, *, move: bool = False) -> Path:
+    """Copy a model folder to ``settings.models_path`` under a name.
+
+    Args:
+        move: the folder itself goes there; it must lie on the same disk.
+
+    Raises:
+        ModelNameInvalid: the name is none.
+        ModelExists: there is one of that name already, and ``overwrite`` is false.
+        ModelInvalid: ``folder`` is no model.
+    """
+    return install(folder, check_name(name, settings), overwrite=overwrite, move=move)
+
+
+def install(folder: Path | str, place: Path | str, overwrite: bool = False, *, move: bool = False) -> Path:
+    """Copy a model folder to any place: aside first, then put there whole. Of several at once, one gets the place.
 
     Raises:
         ModelExists: something is there already, and ``overwrite`` is false; or what is there is no model.
         ModelInvalid: ``folder`` is no model.
     """
-    from genre_lib.models.folder import replace_folder
-
     source, place = Path(folder), Path(place)
     _config(source)
     if place.exists() and not overwrite:
-        raise ModelExists(
-            f"There is a model at {place} already; choose another name, or say that it shall be replaced."
-        )
+        raise _exists(place)
     if place.exists() and any(place.iterdir()) and not (place / "config.json").is_file():
         raise ModelExists(f"{place} holds files and is no model folder, so it is left alone; choose another place.")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    aside = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.new")
-    try:
-        shutil.copytree(source, aside)
-        replace_folder(aside, place)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    with staged_folder(place) as aside:
+        ready = source if move else Path(shutil.copytree(source, aside / "model"))
+        _put(ready, place, overwrite)
     return place.resolve()
+
+
+def _put(ready: Path, place: Path, overwrite: bool) -> None:
+    if overwrite:
+        replace_folder(ready, place)
+        return
+    try:
+        put_new(ready, place)
+    except FileExistsError as error:
+        raise _exists(place) from error
+
+
+def _exists(place: Path) -> ModelExists:
+    return ModelExists(f"There is a model at {place} already; choose another name, or say that it shall be replaced.")
 
 
 def _folders(settings: Settings) -> list[Path]:
@@ -228,10 +259,18 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def _genres(folder: Path, config: dict[str, Any]) -> list[str]:
+    labels = config.get("id2label") or {}
+    try:
+        return [str(labels[key]) for key in sorted(labels, key=int)]
+    except (TypeError, ValueError) as error:
+        raise ModelInvalid(f"{folder} names its genres in no order; its id2label must count them from 0.") from error
+
+
 def _json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 
@@ -252,7 +291,9 @@ def _numbers(weights: Path) -> int:
     """Eight bytes of length, then JSON with the tensors' shapes and where each ends."""
     with weights.open("rb") as file:
         (length,) = struct.unpack("<Q", file.read(8))
-        header = json.loads(file.read(min(length, weights.stat().st_size)))
+        if length > HEADER_BYTES:
+            raise ValueError("no header")
+        header = json.loads(file.read(length))
     tensors = [entry for name, entry in header.items() if name != "__metadata__"]
     if weights.stat().st_size < 8 + length + max((entry["data_offsets"][1] for entry in tensors), default=0):
         raise ValueError("cut off")

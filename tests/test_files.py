@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from genre_lib.files import write_whole
+from genre_lib.files import put_new, replace_folder, staged_folder, sweep, write_whole
 
 
 def test_a_text_replaces_another_whole(tmp_path: Path):
@@ -20,3 +22,46 @@ def test_what_cannot_be_written_leaves_what_was_there(tmp_path: Path):
         write_whole(tmp_path / "a.json", "half a \ud800")
     assert (tmp_path / "a.json").read_text() == "before"
     assert [file.name for file in tmp_path.iterdir()] == ["a.json"]
+
+
+def folder_with(path: Path, text: str) -> Path:
+    path.mkdir()
+    (path / "a").write_text(text)
+    return path
+
+
+def test_a_staged_folder_is_moved_to_its_place_or_goes(tmp_path: Path):
+    place = tmp_path / "models" / "mine"
+    with pytest.raises(ZeroDivisionError), staged_folder(place) as folder:
+        (folder / "a").write_text("half")
+        raise ZeroDivisionError
+    assert not list(place.parent.iterdir())
+    with staged_folder(place) as folder:
+        (folder / "a").write_text("whole")
+        assert folder.name.startswith(".mine.")
+        put_new(folder, place)
+    assert [path.name for path in place.parent.iterdir()] == ["mine"]
+    assert (place / "a").read_text() == "whole"
+
+
+def test_nothing_is_put_where_something_is(tmp_path: Path):
+    place = folder_with(tmp_path / "place", "before")
+    with pytest.raises(FileExistsError):
+        put_new(folder_with(tmp_path / "new", "after"), place)
+    assert (place / "a").read_text() == "before"
+    replace_folder(tmp_path / "new", place)
+    assert (place / "a").read_text() == "after"
+    assert [path.name for path in tmp_path.iterdir()] == ["place"]
+
+
+def test_what_a_killed_process_left_is_swept_and_what_lives_is_not(tmp_path: Path):
+    killed = (
+        "import os, pathlib; from genre_lib.files import staged_folder\n"
+        f"with staged_folder(pathlib.Path({str(tmp_path)!r}) / 'killed') as f: os.kill(os.getpid(), 9)"
+    )
+    subprocess.run([sys.executable, "-c", killed])
+    assert [path.name.split(".")[1] for path in tmp_path.iterdir()] == ["killed"]
+    with staged_folder(tmp_path / "living") as living:
+        sweep(tmp_path)
+        assert list(tmp_path.iterdir()) == [living]
+    sweep(tmp_path / "absent")

@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from genre_lib import registry
-from genre_lib.errors import ConfigurationError, ModelExists, ModelInUse, ModelInvalid, ModelNotFound
+from genre_lib.errors import ModelExists, ModelInUse, ModelInvalid, ModelNameInvalid, ModelNotFound
 from genre_lib.settings import Settings, get_settings
 
 
@@ -56,9 +57,9 @@ def test_a_stranger_reaches_no_folder_elsewhere(settings, name):
         registry.by_name(name, settings)
 
 
-@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "", "x" * 101])
+@pytest.mark.parametrize("name", ["../up", "a/b", ".hidden", "", "x" * 101, "active.json", "a\n", "ä"])
 def test_bad_names_are_refused(settings, tiny_model, name):
-    with pytest.raises(ConfigurationError, match="name"):
+    with pytest.raises(ModelNameInvalid, match="name"):
         registry.publish(tiny_model, name, settings)
 
 
@@ -70,6 +71,35 @@ def test_publishing_does_not_replace_unless_told(settings, tiny_model):
     assert [path.name for path in settings.models_path.iterdir()] == ["mine"]
     with pytest.raises(ModelExists, match="starter"):
         registry.publish(tiny_model, "starter", settings, overwrite=True)
+
+
+def test_of_several_that_publish_at_once_one_gets_the_name(settings, tiny_model, tmp_path):
+    for number in range(8):
+        shutil.copytree(tiny_model, tmp_path / f"{number}")
+        (tmp_path / f"{number}" / "README.md").write_text(f"{number}")
+
+    def publish(number: int) -> int | None:
+        try:
+            registry.publish(tmp_path / f"{number}", "mine", settings)
+        except ModelExists:
+            return None
+        return number
+
+    with ThreadPoolExecutor(8) as threads:
+        won = [number for number in threads.map(publish, range(8)) if number is not None]
+    assert len(won) == 1
+    assert (settings.models_path / "mine" / "README.md").read_text() == f"{won[0]}"
+    assert [path.name for path in settings.models_path.iterdir()] == ["mine"]
+
+
+def test_a_folder_may_be_moved_into_its_place(settings, tiny_model, tmp_path):
+    shutil.copytree(tiny_model, tmp_path / "new")
+    registry.publish(tmp_path / "new", "mine", settings, move=True)
+    assert not (tmp_path / "new").exists()
+    shutil.copytree(tiny_model, tmp_path / "new")
+    with pytest.raises(ModelExists):
+        registry.publish(tmp_path / "new", "mine", settings, move=True)
+    assert (tmp_path / "new" / "config.json").is_file()
 
 
 def test_a_folder_of_other_things_is_never_replaced(tiny_model, tmp_path):
@@ -125,3 +155,21 @@ def test_a_starter_that_is_not_there_is_named(settings, tmp_path):
     moved = settings.model_copy(update={"model_path": tmp_path / "nope"})
     with pytest.raises(ModelNotFound, match=r"MODEL_PATH is .*nope"):
         registry.active(moved)
+
+
+@pytest.mark.parametrize(
+    "config", ['{"id2label": {"first": "rock"}}', '{"id2label": ["rock"]}', '{"id2label": 3}', "[" * 100_000, "[]"]
+)
+def test_a_strange_configuration_spoils_no_listing(settings, tiny_model, config):
+    registry.publish(tiny_model, "strange", settings)
+    (settings.models_path / "strange" / "config.json").write_text(config)
+    assert [info.kind for info in registry.list_models(settings)] == ["genre_cnn", "unreadable"]
+
+
+def test_a_header_of_weights_is_not_read_beyond_its_bound(settings, tiny_model):
+    registry.publish(tiny_model, "strange", settings)
+    weights = settings.models_path / "strange" / "model.safetensors"
+    with weights.open("r+b") as file:
+        file.write((registry.HEADER_BYTES + 1).to_bytes(8, "little"))
+        file.truncate(registry.HEADER_BYTES + 100)
+    assert [info.kind for info in registry.list_models(settings)] == ["genre_cnn", "unreadable"]

@@ -25,6 +25,7 @@ from transformers.utils import logging as hf_logging
 
 import genre_lib.models  # noqa: F401  (the CNN becomes known to the Auto classes)
 from genre_lib.errors import ConfigurationError, ModelInvalid, ModelNotFound, first_line
+from genre_lib.files import replace_folder
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -112,20 +113,6 @@ def save(model: GenreModel, folder: Path | str) -> GenreModel:
     return GenreModel(
         model.network, model.extractor, model.inference, folder, folder.resolve().name, weights_digest(folder)
     )
-
-
-def replace_folder(new: Path, place: Path) -> None:
-    """Put the folder ``new`` at ``place``; what stood there is moved away, and back if ``new`` cannot be moved."""
-    old = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.old")
-    if place.exists():
-        place.replace(old)
-    try:
-        new.replace(place)
-    except OSError:
-        if old.exists():
-            old.replace(place)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def resolve_device(name: str) -> str:

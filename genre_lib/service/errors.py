@@ -13,7 +13,6 @@ from starlette.exceptions import HTTPException
 from genre_lib.errors import (
     AudioError,
     AudioTooLarge,
-    DiskFull,
     FetchTimeout,
     GenreLibError,
     InvalidKey,
@@ -45,7 +44,6 @@ STATUS: dict[type[GenreLibError], int] = {
     ModelNameInvalid: 422,
     NoMetrics: 404,
     UploadRefused: 422,
-    DiskFull: 507,
     NoKeysConfigured: 403,
     MissingKey: 401,
     InvalidKey: 401,
