@@ -23,6 +23,10 @@ ROWS: list[set[str]] = [
     {"data.features", "data.datamodule", "models.classifier", "inference", "runs", "registry"},
     {
         "training",
+        "training_inputs",
+        "training_network",
+        "training_outputs",
+        "training_run",
         "training_config",
         "training_callbacks",
         "evaluation",
@@ -32,7 +36,7 @@ ROWS: list[set[str]] = [
         "report",
         "model_card",
     },
-    {"jobs", "service.*"},
+    {"jobs", "job_folder", "job_process", "job_progress", "job_request", "job_runner", "job_store", "service.*"},
     {"cli.*", "demo"},
 ]
 
@@ -40,7 +44,7 @@ DOORWAYS: dict[str, set[str]] = {
     "av": {"audio"},
     "fastapi": {"service.*"},
     "librosa": {"descriptors"},
-    "lightning": {"data.datamodule", "models.classifier", "training", "training_callbacks"},
+    "lightning": {"data.datamodule", "models.classifier", "training", "training_callbacks", "training_run"},
     "litserve": {"service.*"},
     "matplotlib": {"plots"},
     "mutagen": {"data.catalogue"},

@@ -1,0 +1,136 @@
+"""What training begins with: a catalogue whose genres and splits can be learnt, and the clips of its tracks."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from genre_lib import audio
+from genre_lib.cache import ArrayCache
+from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.check import check
+from genre_lib.data.datamodule import GenreDataModule
+from genre_lib.data.features import FeatureStore, Prepared
+from genre_lib.errors import CatalogueInvalid, ConfigurationError, ModelExists
+from genre_lib.models.folder import GenreModel
+from genre_lib.runs import Run
+from genre_lib.settings import get_settings
+from genre_lib.training_config import TrainingConfig
+
+Subclasses = list[tuple[str, str]] | None
+"""Pairs of source and genre that the head learns apart; None where it learns genres."""
+
+
+def data_path(config: TrainingConfig) -> Any:
+    return config.data_path if config.data_path is not None else get_settings().fine_tune_data_path
+
+
+def check_output(config: TrainingConfig) -> None:
+    """Refuse a place that cannot be filled before hours are spent, not after."""
+    place = Path(config.output_path) if config.output_path else None
+    if place is None or not place.exists():
+        return
+    if not place.is_dir() or (any(place.iterdir()) and not (place / "config.json").is_file()):
+        raise ModelExists(f"output_path {place} is there already and is no model folder; choose another place.")
+    if (place / "config.json").is_file() and not config.overwrite:
+        raise ModelExists(f"There is a model at output_path {place} already; choose another, or set overwrite.")
+
+
+def check_tracks(catalogue: Catalogue, config: TrainingConfig) -> list[str]:
+    """Genres of the train tracks, sorted, once splits and genres are such that they can be learnt."""
+    genres = catalogue.split("train").genres
+    if len(genres) < 2:
+        raise CatalogueInvalid(
+            f"Training needs tracks of two genres or more in the train split; got {', '.join(genres)}."
+        )
+    if config.evaluation_strategy == "no":
+        return genres
+    if "valid" not in catalogue.splits:
+        raise ConfigurationError(
+            "The catalogue has no tracks in the split 'valid'. Add some, or set evaluation_strategy to 'no', and the "
+            "last epoch's weights are kept."
+        )
+    unknown = sorted(set(catalogue.split("valid").genres) - set(genres))
+    if unknown:
+        raise CatalogueInvalid(f"These genres have valid tracks and no train tracks: {', '.join(unknown)}.")
+    return genres
+
+
+def subclasses_of(catalogue: Catalogue, config: TrainingConfig) -> Subclasses:
+    """The pairs of source and genre among the train tracks, where they are to be learnt apart."""
+    train = catalogue.split("train").tracks
+    unknown = set(config.source_shares or ()) ^ set(train["source"].astype(str)) if config.source_shares else set()
+    if unknown:
+        raise ConfigurationError(
+            f"source_shares must name the sources of the train tracks, {', '.join(sorted(set(train['source'])))}; "
+            f"it names {', '.join(config.source_shares or ())}."
+        )
+    if config.subclasses == "none":
+        return None
+    return sorted(set(zip(train["source"].astype(str), train["genre"], strict=True)))
+
+
+def check_catalogue(catalogue: Catalogue, config: TrainingConfig, run: Run) -> None:
+    """Say what is wrong with the catalogue, without decoding it, and refuse it where that was asked."""
+    report = check(catalogue, decode=False)
+    kinds = pd.Series([finding.kind for finding in report.findings], dtype=str).value_counts().to_dict()
+    counts = {name: len(catalogue.split(name)) for name in catalogue.splits}
+    run.event("catalogue_checked", ok=report.ok, findings=kinds, tracks=counts, genres=catalogue.genres)
+    if config.strict:
+        report.raise_if_errors()
+    if not report.ok:
+        worst = "; ".join(finding.message for finding in report.findings if finding.severity == "error")
+        warnings.warn(f"The catalogue's check found: {worst[:500]}", stacklevel=3)
+
+
+def clips_of(
+    config: TrainingConfig, catalogue: Catalogue, model: GenreModel, run: Run, subclasses: Subclasses
+) -> tuple[Prepared, GenreDataModule]:
+    """Features of all tracks, computed where the cache has none, and clips from them."""
+    settings = get_settings()
+    cache = ArrayCache(
+        Path(config.cache_path or settings.cache_path) / "features",
+        settings.cache_max_bytes if config.cache_max_bytes is None else config.cache_max_bytes,
+    )
+    limits = audio.Limits(settings.max_audio_bytes, settings.max_audio_seconds)
+    store = FeatureStore(model.extractor, cache, model.inference.clip_seconds, model.inference.hop_seconds, limits)
+    train, valid = _tracks(catalogue, "train"), _tracks(catalogue, "valid")
+    prepared = store.prepare([*train["path"], *valid["path"]])
+    run.event("features_ready", computed=prepared.computed, kept=prepared.kept, seconds=prepared.seconds)
+    train, valid = (_without(tracks, prepared, run) for tracks in (train, valid))
+    if train["genre"].nunique() < len(model.genres):
+        raise CatalogueInvalid("No train track of some genres can be decoded; see the events of the run for the files.")
+    data = GenreDataModule(
+        train,
+        valid if config.evaluation_strategy != "no" else valid.iloc[:0],
+        model.genres,
+        store,
+        batch_size=config.batch_size,
+        max_clips_per_track=config.max_clips_per_track,
+        clips_per_epoch=config.clips_per_epoch,
+        class_balance=config.class_balance,
+        source_shares=config.source_shares,
+        subclasses=subclasses,
+        margin=config.augmentation.time_stretch,
+        seed=config.seed,
+        num_workers=config.num_workers,
+    )
+    return prepared, data
+
+
+def _tracks(catalogue: Catalogue, split: str) -> pd.DataFrame:
+    return catalogue.tracks[catalogue.tracks["split"] == split]
+
+
+def _without(tracks: pd.DataFrame, prepared: Prepared, run: Run) -> pd.DataFrame:
+    """The tracks that could be decoded; the others are named."""
+    failed = tracks["path"].isin(list(prepared.failed))
+    if failed.any():
+        faults = {path: prepared.failed[path] for path in tracks["path"][failed]}
+        run.event("tracks_skipped", tracks=faults)
+        first = next(iter(faults.values()))
+        warnings.warn(f"{len(faults)} tracks cannot be decoded and are left out; the first: {first}", stacklevel=3)
+    return tracks[~failed]

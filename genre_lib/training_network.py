@@ -1,0 +1,84 @@
+"""The network that a run trains, as its configuration describes it."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import fields
+from typing import Any
+
+import torch
+
+from genre_lib import registry
+from genre_lib.augmentation import Augmentation
+from genre_lib.errors import ConfigurationError
+from genre_lib.models import folder
+from genre_lib.models.augment import LogMelAugment
+from genre_lib.models.classifier import Recipe
+from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
+from genre_lib.models.folder import GenreModel, InferenceSettings
+from genre_lib.models.head import with_genres
+from genre_lib.models.logmel import LogMelFeatureExtractor
+from genre_lib.settings import get_settings
+from genre_lib.training_config import TrainingConfig, nearest
+from genre_lib.training_inputs import Subclasses
+
+SCRATCH_CLIP_SECONDS = 3.0
+
+
+def build(config: TrainingConfig, genres: list[str], subclasses: Subclasses) -> tuple[GenreModel, list[str]]:
+    """The network to train, with a head for the genres, and the genres whose head rows came with it."""
+    if config.init == "scratch":
+        return _from_scratch(config, genres, subclasses), []
+    settings = get_settings()
+    source = registry.resolve(config.base_model, settings) if config.base_model else settings.model_path
+    model = folder.load(source)
+    copied = [] if model.genres == genres else with_genres(model.network, genres)
+    model.network.config.base_model = model.name
+    clip = config.clip_seconds or model.inference.clip_seconds
+    hop = config.hop_seconds or (clip if config.clip_seconds else model.inference.hop_seconds)
+    model.inference = InferenceSettings(clip, hop)
+    return model, copied or [genre for genre in genres if genre in model.genres]
+
+
+def _from_scratch(config: TrainingConfig, genres: list[str], subclasses: Subclasses) -> GenreModel:
+    check_names("architecture", config.architecture, [field.name for field in fields(GenreCNNConfig)])
+    known = [name for name in inspect.signature(LogMelFeatureExtractor).parameters if name != "kwargs"]
+    check_names("feature_extractor", config.feature_extractor, known)
+    try:
+        extractor = LogMelFeatureExtractor(**config.feature_extractor)
+        architecture = {"num_mel_bins": extractor.feature_size} | config.architecture
+        if subclasses:
+            architecture["subclass_genre"] = [genres.index(genre) for _, genre in subclasses]
+        network = GenreCNNForAudioClassification(GenreCNNConfig.for_labels(genres, **architecture))
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ConfigurationError(f"architecture or feature_extractor cannot be built: {error}") from error
+    clip = config.clip_seconds or SCRATCH_CLIP_SECONDS
+    return GenreModel(network, extractor, InferenceSettings(clip, config.hop_seconds or clip))
+
+
+def check_names(field: str, given: dict[str, Any], known: list[str]) -> None:
+    for name in given:
+        if name not in known:
+            raise ConfigurationError(f"Unknown field {field}.{name}; {nearest(name, known)}")
+
+
+def fast_layout(model: GenreModel) -> Any:
+    is_cnn = isinstance(model.network, GenreCNNForAudioClassification)
+    return model.network.to(memory_format=torch.channels_last) if is_cnn else model.network  # type: ignore[call-arg]
+
+
+def recipe_of(config: TrainingConfig) -> Recipe:
+    shared = {field.name for field in fields(Recipe)} & set(TrainingConfig.model_fields)
+    return Recipe(**{name: getattr(config, name) for name in shared}, freeze_backbone=config.freeze == "backbone")
+
+
+def augment_of(config: TrainingConfig, model: GenreModel) -> LogMelAugment | None:
+    if config.augmentation == Augmentation():
+        return None
+    extractor = model.extractor
+    if not isinstance(extractor, LogMelFeatureExtractor):
+        raise ConfigurationError(
+            f"augmentation changes the CNN's log-mels, and {type(extractor).__name__} makes none; use mixup instead."
+        )
+    frames = extractor.frames(model.inference.clip_seconds)
+    return LogMelAugment(config.augmentation, frames, extractor.band_hz(), extractor.std)
