@@ -68,6 +68,12 @@ class Settings(BaseSettings):
         64 * MIB, ge=0, description="Memory for what was predicted, by content and model; 0 predicts all anew."
     )
 
+    max_jobs: int = Field(1, ge=1, description="Fine-tuning jobs that run at once.")
+    max_queued_jobs: int = Field(20, ge=0, description="Fine-tuning jobs that wait; another one is refused.")
+    finetune_data_roots: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(parse_list)] = Field(
+        (), description="Folders that a job's music lies below, comma-separated; none: FINE_TUNE_DATA_PATH's."
+    )
+
     api_keys: Annotated[tuple[ApiKey, ...], NoDecode, BeforeValidator(parse_keys)] = Field(
         (), description="name:sha256hex of each key, comma-separated, as `genre keys create NAME` prints them."
     )
@@ -98,5 +104,5 @@ def get_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg']}" for e in error.errors())
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
         raise ConfigurationError(f"A setting in the environment or .env cannot be used. {faults}.") from error

@@ -9,13 +9,23 @@ from starlette.formparsers import MultiPartParser
 
 from genre_lib import __version__, registry
 from genre_lib.service import errors, health, metrics, models, predict, scrape
+from genre_lib.service.fetch import Fetcher
 from genre_lib.service.limits import MIB, Bound, Deadline, InFlightLimit, UploadLimit
+from genre_lib.service.proxies import TrustedProxies
+from genre_lib.service.rate_limits import RateLimit, rate_limit_store, read_rates
 from genre_lib.service.server import GenreServer, Middlewares, quiet_logs, run, shared_folder
 from genre_lib.service.status import WorkerStatus
 from genre_lib.settings import Settings
 
 ROUTERS: tuple[APIRouter, ...] = (predict.router, health.router, models.router, scrape.router)
 """One for each concept; a new one is added here."""
+
+LOOPBACK = ("localhost", "127.0.0.1")
+
+OPEN_WIDE = (
+    "HOST lets other machines in, and no API key is configured: whoever reaches this port may ask for predictions. "
+    "Make a key with `genre keys create NAME`, and set READ_REQUIRES_KEY=true to let in only who has one."
+)
 
 FORM_BYTES = MIB
 """What a form may hold beside its file, and any other body."""
@@ -35,6 +45,7 @@ def create_server(settings: Settings, folder: Path) -> GenreServer:
     app = server.app
     app.title, app.version, app.description = "genre_lib", __version__, DESCRIPTION
     app.state.settings, app.state.worker = settings, server.worker
+    app.state.fetcher = Fetcher(settings)
     for router in ROUTERS:
         app.include_router(router)
     errors.install(app)
@@ -46,7 +57,9 @@ def bounds(settings: Settings) -> Middlewares:
     return [
         (UploadLimit, {"max_bytes": FORM_BYTES, "forms": forms(settings)}),
         (InFlightLimit, {"most": settings.max_requests_in_flight}),
+        (RateLimit, {"rates": read_rates(settings), "keys": settings.api_keys, "store": rate_limit_store(settings)}),
         (Deadline, {"seconds": settings.request_timeout}),
+        (TrustedProxies, {"networks": settings.trusted_proxies}),
         (metrics.RequestMetrics, {}),
     ]
 
@@ -74,6 +87,8 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
     def started(said: WorkerStatus) -> None:
         address = f"http://{settings.host}:{settings.port}"
         say(f"Serving {said.model_name} ({said.model_version}) at {address}; its pages are at {address}/docs.")
+        if not settings.api_keys and settings.host not in LOOPBACK:
+            say(f"warning: {OPEN_WIDE}")
 
     with shared_folder() as folder:
         metrics.prepare(folder / "metrics")

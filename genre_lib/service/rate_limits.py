@@ -20,6 +20,7 @@ from enum import StrEnum
 import limits
 from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.storage import storage_from_string
+from pydantic import SecretStr
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -87,13 +88,14 @@ def parse(name: str, text: str) -> limits.RateLimitItem:
     return found[0]
 
 
-def require_store(address: str) -> None:
-    """Refuse a store that cannot be used before anything starts; its password is not repeated.
+def rate_limit_store(settings: Settings) -> SecretStr:
+    """The address of the store that counts. One that cannot be used is refused before anything starts.
 
     Raises:
-        ConfigurationError: it is neither memory nor Redis, or Redis' client is not installed.
+        ConfigurationError: it is neither memory nor Redis, or Redis' client is not installed. The address is not
+            repeated, for it may hold a password.
     """
-    scheme, separator, _ = address.partition("://")
+    scheme, separator, _ = settings.rate_limit_store.get_secret_value().partition("://")
     if not separator or scheme not in STORES:
         raise ConfigurationError(
             "RATE_LIMIT_STORE must be memory://, or Redis' address such as redis://host:6379/0, and is neither."
@@ -102,6 +104,7 @@ def require_store(address: str) -> None:
         raise ConfigurationError(
             "RATE_LIMIT_STORE names Redis, whose client is not installed: pip install 'genre_lib[redis]'."
         )
+    return settings.rate_limit_store
 
 
 @dataclass(frozen=True)
@@ -131,10 +134,11 @@ class Counter:
     """Counts requests in the store. Where that does not answer, they go uncounted: better open than down.
 
     Args:
-        address: ``memory://`` or that of Redis.
+        store: ``memory://`` or Redis' address.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, store: SecretStr) -> None:
+        address = store.get_secret_value()
         options = {} if address.startswith("memory:") else redis_options()
         self.limiter = SlidingWindowCounterRateLimiter(storage_from_string(f"async+{address}", **options))
         self.silent_until = 0.0
@@ -179,7 +183,7 @@ class RateLimit:
         store: ``memory://`` or Redis' address.
     """
 
-    def __init__(self, app: ASGIApp, *, rates: Rates, keys: tuple[ApiKey, ...], store: str) -> None:
+    def __init__(self, app: ASGIApp, *, rates: Rates, keys: tuple[ApiKey, ...], store: SecretStr) -> None:
         self.app = app
         self.rates = rates
         self.keys = keys
