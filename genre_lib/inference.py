@@ -126,14 +126,27 @@ class Predictor:
 
     def waveforms(self, waveforms: Sequence[np.ndarray], *, timeline: bool = False) -> list[TrackPrediction]:
         """Predict several tracks, the clips of all of them in common batches."""
+        return [
+            self.track(len(waveform), clip_logits, timeline=timeline)
+            for waveform, clip_logits in zip(waveforms, self.clip_logits(waveforms), strict=True)
+        ]
+
+    def clip_logits(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Logits [clips, classes] of each track: what is costly, and all that :meth:`track` needs of the audio."""
         settings, rate = self.model.inference, self.model.sample_rate
         cuts = [views(waveform, rate, settings.clip_seconds, settings.hop_seconds) for waveform in waveforms]
         logits = self.clips([clip for cut in cuts for clip in cut])
-        per_track = np.split(logits, np.cumsum([len(cut) for cut in cuts])[:-1]) if cuts else []
-        return [
-            self._track(len(waveform), clip_logits, timeline)
-            for waveform, clip_logits in zip(waveforms, per_track, strict=True)
-        ]
+        return np.split(logits, np.cumsum([len(cut) for cut in cuts])[:-1]) if cuts else []
+
+    def track(self, samples: int, clip_logits: np.ndarray, *, timeline: bool = False) -> TrackPrediction:
+        """The prediction for a track of ``samples`` at the model's rate, from its clips' logits [clips, classes]."""
+        logits = pool(clip_logits)
+        return TrackPrediction(
+            duration=samples / self.model.sample_rate,
+            predictions=self._predictions(logits),
+            logits=logits,
+            timeline=self._timeline(samples, clip_logits) if timeline else None,
+        )
 
     def file(self, source: Source, *, timeline: bool = False, limits: Limits | None = None) -> TrackPrediction:
         """Predict a path, bytes or an open file; a truncated, silent or very short one is predicted, with a warning.
@@ -177,15 +190,6 @@ class Predictor:
         raw = torch.from_numpy(clips).to(self.device) if on_device else list(clips)
         features = extractor(raw, sampling_rate=rate, return_tensors="pt")
         return {name: value.to(self.device) for name, value in features.items()}
-
-    def _track(self, samples: int, clip_logits: np.ndarray, timeline: bool) -> TrackPrediction:
-        logits = pool(clip_logits)
-        return TrackPrediction(
-            duration=samples / self.model.sample_rate,
-            predictions=self._predictions(logits),
-            logits=logits,
-            timeline=self._timeline(samples, clip_logits) if timeline else None,
-        )
 
     def _predictions(self, logits: np.ndarray) -> list[Prediction]:
         confidences = probabilities(logits, self.model.inference.temperature)

@@ -1,4 +1,4 @@
-"""The worker process, as LitServe knows it: load the model, watch what is promoted, hand batches on."""
+"""The worker processes, as LitServe knows them: what all have in common, and the one that predicts."""
 
 import logging
 import os
@@ -7,10 +7,12 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from litserve import LitAPI
 
 from genre_lib.errors import GenreLibError
+from genre_lib.service import status
 from genre_lib.service.loop import PatientLoop
 from genre_lib.service.messages import Answer, PredictRequest
 from genre_lib.service.status import WorkerStatus
@@ -19,74 +21,104 @@ from genre_lib.settings import Settings
 logger = logging.getLogger(__name__)
 
 WATCH_SECONDS = 0.5
-"""How often the worker looks for a promoted model, and for its parent."""
+"""How often a worker looks after itself, and for its parent."""
 
 
-class GenreAPI(LitAPI):
-    """Answers batches of uploads. It is made in the main process and sent to the worker, where ``setup`` begins.
+class WorkerAPI(LitAPI):
+    """A process that answers requests in batches. It is made in the main process and sent there, to :meth:`setup`.
 
     Args:
         settings: of the whole service.
         folder: where the worker writes its status.
+        options: LitServe's.
     """
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
-        size, wait = settings.max_batch_size, settings.batch_timeout
-        super().__init__(max_batch_size=size, batch_timeout=wait, api_path="/predict", loop=PatientLoop())
+    title = "a worker"
+    status_file = status.FILE
+
+    def __init__(self, settings: Settings, folder: Path, **options: Any) -> None:
+        super().__init__(loop=PatientLoop(), **options)
         self.settings = settings
         self.folder = folder
 
     def setup(self, device: str) -> None:
-        """Load the model to begin with; one that cannot be loaded ends the worker, and leaves the reason."""
+        """Load what the answers need; where that cannot be, end the worker and leave the reason."""
         leave_interrupts_to_the_main_process()
-        self.status, self.told = WorkerStatus(pid=os.getpid()), WorkerStatus()
+        self.status, self.told = WorkerStatus.begun(self.folder, self.status_file), WorkerStatus()
         try:
             self.load()
         except GenreLibError as error:
             self.status.error = str(error)
-            self.status.write(self.folder)
+            self.status.write(self.folder, self.status_file)
             os._exit(1)
         self.tell()
         threading.Thread(target=self.watch, args=(os.getppid(),), name="watch", daemon=True).start()
 
     def load(self) -> None:
-        """Make the batch predictor; only here is torch imported, for the other processes go without it."""
+        """Import and make what :meth:`predict` needs: the other processes go without it."""
+        raise NotImplementedError
+
+    def look_after(self) -> None:
+        """What is to be done every :data:`WATCH_SECONDS`."""
+
+    def watch(self, parent: int) -> None:
+        """Look after things; end when the main process is gone."""
+        while os.getppid() == parent:
+            time.sleep(WATCH_SECONDS)
+            try:
+                self.look_after()
+                self.tell()
+            except Exception:  # a full disk, say: this thread must outlive it
+                logger.exception("%s could not look after itself", self.title)
+        os._exit(1)
+
+    def tell(self) -> None:
+        """Write the status for the HTTP process to read, where it changed."""
+        if self.status != self.told:
+            self.status.write(self.folder, self.status_file)
+            self.told = replace(self.status)
+
+    def batch(self, inputs: list[Any]) -> list[Any]:
+        """As they are: tracks of different lengths make no tensor."""
+        return inputs
+
+
+class GenreAPI(WorkerAPI):
+    """Answers what genres tracks have."""
+
+    title = "the worker"
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        size, wait = settings.max_batch_size, settings.batch_timeout
+        super().__init__(settings, folder, max_batch_size=size, batch_timeout=wait, api_path="/predict")
+
+    def load(self) -> None:
+        """Make the batch predictor, with torch."""
         from genre_lib.audio import Limits
         from genre_lib.inference import Predictor
         from genre_lib.models.folder import resolve_device
         from genre_lib.service.batch import BatchPredictor
         from genre_lib.service.model_cache import ModelCache
+        from genre_lib.service.prediction_cache import PredictionCache
 
         device = resolve_device(self.settings.device)
         self.models = ModelCache(self.settings, lambda folder: Predictor.from_folder(folder, device=device))
         self.models.start()
         limits = Limits(self.settings.max_audio_bytes, self.settings.max_audio_seconds)
-        self.predictor = BatchPredictor(self.models, limits, self.status)
+        cache = PredictionCache(self.settings.prediction_cache_bytes)
+        self.predictor = BatchPredictor(self.models, limits, self.status, cache)
 
-    def watch(self, parent: int) -> None:
-        """Follow the promoted model and tell how things are; end when the main process is gone."""
-        while os.getppid() == parent:
-            time.sleep(WATCH_SECONDS)
-            try:
-                self.models.follow()
-                self.tell()
-            except Exception:  # a full disk, say: this thread must outlive it
-                logger.exception("the worker could not look after itself")
-        os._exit(1)
+    def look_after(self) -> None:
+        """Follow the promoted model."""
+        self.models.follow()
 
     def tell(self) -> None:
-        """Write the status for the HTTP process to read, where it changed."""
+        """Tell which model is served, too."""
         assert self.models.active is not None
         served = self.models.active.model
         self.status.model_name, self.status.model_version = served.name, served.version
         self.status.error = self.models.error
-        if self.status != self.told:
-            self.status.write(self.folder)
-            self.told = replace(self.status)
-
-    def batch(self, inputs: list[PredictRequest]) -> list[PredictRequest]:
-        """As they are: waveforms of different lengths make no tensor."""
-        return inputs
+        super().tell()
 
     def predict(self, x: list[PredictRequest]) -> list[Answer]:
         """An answer for every request, in their order; never raises for one of them."""

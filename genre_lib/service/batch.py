@@ -7,23 +7,20 @@ hostile file can bring down is the worker, which is started again, and not the p
 
 from __future__ import annotations
 
-import logging
 import os
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from dataclasses import dataclass
 
 from genre_lib import audio
-from genre_lib.errors import GenreLibError
-from genre_lib.inference import Predictor, TrackPrediction
-from genre_lib.models.folder import GenreModel
-from genre_lib.service.errors import INTERNAL, body, status_of
-from genre_lib.service.messages import Answer, PredictRequest
+from genre_lib.inference import Predictor
+from genre_lib.service import metrics
+from genre_lib.service.messages import Answer, PredictRequest, refusal
 from genre_lib.service.model_cache import ModelCache
+from genre_lib.service.prediction_cache import Heard, PredictionCache, fingerprint
 from genre_lib.service.status import WorkerStatus
-
-logger = logging.getLogger(__name__)
 
 SECONDS_A_PASS = 1200.0
 """Audio that is held at once, about 100 MB; a longer batch goes through the network in parts."""
@@ -33,14 +30,29 @@ Numbered = dict[int, PredictRequest]
 Decoded = audio.Audio | BaseException
 """A track, or why there is none."""
 
+CACHE = "predictions"
+"""What the metrics call the cache."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the network said of a track, or why it said nothing."""
+
+    heard: Heard | BaseException
+    batch_size: int = 0
+    """Tracks in the pass."""
+
 
 class BatchPredictor:
     """Answers lists of requests; ``status`` counts the passes and the tracks in them."""
 
-    def __init__(self, models: ModelCache, limits: audio.Limits, status: WorkerStatus) -> None:
+    def __init__(
+        self, models: ModelCache, limits: audio.Limits, status: WorkerStatus, cache: PredictionCache | None = None
+    ) -> None:
         self.models = models
         self.limits = limits
         self.status = status
+        self.cache = cache or PredictionCache(0)
         self.workers = os.cpu_count() or 1
         self.threads = ThreadPoolExecutor(self.workers, thread_name_prefix="decode")
 
@@ -52,18 +64,38 @@ class BatchPredictor:
         return [found[i] for i in range(len(requests))]
 
     def answer_group(self, name: str | None, group: Numbered) -> dict[int, Answer]:
-        """Answers to requests for the same model."""
+        """Answers to requests for the same model; the same content is predicted once."""
         try:
             predictor = self.models.named(name)
+            model = fingerprint(predictor.model)
         except Exception as error:
             return {i: refusal(error) for i in group}
-        found: dict[int, Answer] = {}
-        for part in parts(self.decoded(group, predictor.model.sample_rate)):
-            good = {i: decoded for i, decoded in part.items() if isinstance(decoded, audio.Audio)}
-            bad = {i: decoded for i, decoded in part.items() if isinstance(decoded, BaseException)}
-            found |= {i: refusal(error, group[i]) for i, error in bad.items()}
-            found |= self.answer_part(predictor, {i: group[i] for i in good}, good)
+        kept = {i: heard for i, request in group.items() if (heard := self.cache.get((request.content, model)))}
+        found = {i: hit(predictor, group[i], heard) for i, heard in kept.items()}
+        missed = {i: request for i, request in group.items() if i not in kept}
+        wanted = firsts(missed)
+        for first, outcome in self.heard(predictor, wanted):
+            if isinstance(outcome.heard, Heard) and missed[first].digest:
+                self.cache.put((missed[first].content, model), outcome.heard)
+            found |= self.shared(predictor, missed, first, outcome)
+        count(hits=len(group) - len(wanted), misses=len(wanted))
         return found
+
+    def shared(self, predictor: Predictor, missed: Numbered, first: int, outcome: Outcome) -> dict[int, Answer]:
+        """Answers to the first request and to the others with its content."""
+        same = [i for i, request in missed.items() if request.content == missed[first].content]
+        if isinstance(outcome.heard, BaseException):
+            return {i: refusal(outcome.heard, missed[i]) for i in same}
+        answers = {i: hit(predictor, missed[i], outcome.heard) for i in same}
+        answers[first] = told(predictor, missed[first], outcome.heard, {"X-Batch-Size": str(outcome.batch_size)})
+        return answers
+
+    def heard(self, predictor: Predictor, wanted: Numbered) -> Iterator[tuple[int, Outcome]]:
+        """What became of each request, pass by pass."""
+        for part in parts(self.decoded(wanted, predictor.model.sample_rate)):
+            good = {i: decoded for i, decoded in part.items() if isinstance(decoded, audio.Audio)}
+            yield from ((i, Outcome(error)) for i, error in part.items() if isinstance(error, BaseException))
+            yield from self.passed(predictor, good).items()
 
     def decoded(self, group: Numbered, sample_rate: int) -> Iterator[tuple[int, Decoded]]:
         """What became of each upload; as many are decoded at once as there are cores, and no more are held ahead."""
@@ -80,22 +112,40 @@ class BatchPredictor:
         """The upload; what is shorter than it claims is heard as far as it goes."""
         return audio.load(request.path, sample_rate, limits=self.limits, on_truncated="ignore")
 
-    def answer_part(self, predictor: Predictor, part: Numbered, heard: dict[int, audio.Audio]) -> dict[int, Answer]:
-        """One pass; where it fails, one for each request, so that only the culprit is refused."""
+    def passed(self, predictor: Predictor, part: dict[int, audio.Audio]) -> dict[int, Outcome]:
+        """One pass; where it fails, one for each track, so that only the culprit is refused."""
         if not part:
             return {}
-        timeline = any(request.timeline for request in part.values())
+        begun = time.perf_counter()
         try:
-            tracks = predictor.waveforms([heard[i].waveform for i in part], timeline=timeline)
+            logits = predictor.clip_logits([decoded.waveform for decoded in part.values()])
         except Exception as error:
             if len(part) == 1:
-                return {i: refusal(error, request) for i, request in part.items()}
-            alone = [self.answer_part(predictor, {i: part[i]}, heard) for i in part]
-            return {i: answer for answers in alone for i, answer in answers.items()}
-        self.status.count(len(tracks))
-        headers = {"X-Batch-Size": str(len(tracks))}
-        contents = (content(predictor.model, part[i], track, heard[i]) for i, track in zip(part, tracks, strict=True))
-        return {i: Answer(200, told, headers) for i, told in zip(part, contents, strict=True)}
+                return dict.fromkeys(part, Outcome(error))
+            alone = [self.passed(predictor, {i: decoded}) for i, decoded in part.items()]
+            return {i: outcome for outcomes in alone for i, outcome in outcomes.items()}
+        self.status.count(len(part))
+        metrics.observe_pass(predictor.model.name, len(part), time.perf_counter() - begun)
+        return {
+            i: Outcome(Heard.of(decoded, own), len(part))
+            for (i, decoded), own in zip(part.items(), logits, strict=True)
+        }
+
+
+def count(hits: int, misses: int) -> None:
+    """Say how often the cache served; what came twice in a batch was served by it, too."""
+    for _ in range(hits):
+        metrics.cache_hit(CACHE)
+    for _ in range(misses):
+        metrics.cache_miss(CACHE)
+
+
+def firsts(group: Numbered) -> Numbered:
+    """The first request of each content."""
+    found: dict[str, int] = {}
+    for i, request in group.items():
+        found.setdefault(request.content, i)
+    return {i: group[i] for i in found.values()}
 
 
 def parts(decoded: Iterable[tuple[int, Decoded]]) -> Iterator[dict[int, Decoded]]:
@@ -112,22 +162,18 @@ def parts(decoded: Iterable[tuple[int, Decoded]]) -> Iterator[dict[int, Decoded]
         yield part
 
 
-def content(model: GenreModel, request: PredictRequest, track: TrackPrediction, heard: audio.Audio) -> dict[str, Any]:
-    """The body of a 200."""
-    row = track.to_json(request.top_k)
-    told = {"model_name": model.name, "model_version": model.version, "duration": row["duration"]}
-    told["predictions"] = row["predictions"]
+def told(predictor: Predictor, request: PredictRequest, heard: Heard, headers: dict[str, str]) -> Answer:
+    """A 200."""
+    row = heard.prediction(predictor, request.timeline).to_json(request.top_k)
+    said = {"model_name": predictor.model.name, "model_version": predictor.model.version, "duration": row["duration"]}
+    said["predictions"] = row["predictions"]
     if request.timeline:
-        told["timeline"] = row["timeline"]
-    if heard.warning:
-        told["warning"] = heard.warning.replace(request.path, request.filename)
-    return told
+        said["timeline"] = row["timeline"]
+    if warning := heard.warning(request.filename):
+        said["warning"] = warning
+    return Answer(200, said, headers)
 
 
-def refusal(error: BaseException, request: PredictRequest | None = None) -> Answer:
-    """The error as an answer; where the upload lies on our disk is told to nobody."""
-    if not isinstance(error, GenreLibError):
-        logger.error("a request failed", exc_info=error)
-        return Answer(500, body(INTERNAL, "internal_server_error"))
-    detail = str(error).replace(request.path, request.filename) if request else str(error)
-    return Answer(status_of(error), body(detail, error.code))
+def hit(predictor: Predictor, request: PredictRequest, heard: Heard) -> Answer:
+    """A 200 without a pass."""
+    return told(predictor, request, heard, {"X-Cache": "hit"})

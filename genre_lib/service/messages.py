@@ -1,22 +1,41 @@
-"""What goes from the HTTP process to the worker, and back."""
+"""What goes from the HTTP process to a worker, and back."""
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
+from genre_lib.errors import GenreLibError
+from genre_lib.service.errors import INTERNAL, body, status_of
+
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
-class PredictRequest:
-    """One upload, and what is asked of it."""
+class TrackRequest:
+    """A track for a worker."""
 
     path: str
-    """Where the upload lies; the HTTP process deletes it after the answer."""
+    """Where it lies; the HTTP process deletes it after the answer."""
     filename: str
     """What the client calls it."""
+
+
+@dataclass(frozen=True)
+class PredictRequest(TrackRequest):
+    """A track, and what is asked of it."""
+
     model_name: str | None = None
     top_k: int = 3
     timeline: bool = False
+    digest: str | None = None
+    """SHA-256 of the content, in hex; what comes without one is predicted anew."""
+
+    @property
+    def content(self) -> str:
+        """The same for the same content, as far as that is known."""
+        return self.digest or self.path
 
 
 @dataclass(frozen=True)
@@ -26,3 +45,12 @@ class Answer:
     status: int
     content: dict[str, Any]
     headers: dict[str, str] = field(default_factory=dict)
+
+
+def refusal(error: BaseException, request: TrackRequest | None = None) -> Answer:
+    """The error as an answer; where the track lies on our disk is told to nobody."""
+    if not isinstance(error, GenreLibError):
+        logger.error("a request failed", exc_info=error)
+        return Answer(500, body(INTERNAL, "internal_server_error"))
+    detail = str(error).replace(request.path, request.filename) if request else str(error)
+    return Answer(status_of(error), body(detail, error.code))

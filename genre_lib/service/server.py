@@ -1,8 +1,8 @@
 """LitServe's processes, started with a reason where they do not start, and ended all together.
 
-Beside LitServe's manager there are three: the main process starts and ends the others, the HTTP process holds the port,
-and the worker holds the models. LitServe 0.2.19 by itself leaves some behind when it is told to end, and does not
-notice when the HTTP process is gone.
+Beside LitServe's manager there are four: the main process starts and ends the others, the HTTP process holds the port,
+the worker holds the models, and the analysis process computes descriptors. LitServe 0.2.19 by itself leaves some behind
+when it is told to end, and does not notice when the HTTP process is gone.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ from typing import Any
 
 from fastapi import FastAPI
 from litserve import LitAPI, LitServer
-from litserve.utils import WorkerSetupStatus
 
 from genre_lib.errors import ConfigurationError, GenreLibError, ModelInvalid
-from genre_lib.service import status
-from genre_lib.service.api import GenreAPI
-from genre_lib.service.worker import Worker
+from genre_lib.service import metrics, status
+from genre_lib.service.analysis_api import AnalysisAPI
+from genre_lib.service.api import GenreAPI, WorkerAPI
+from genre_lib.service.worker import Worker, watch
 from genre_lib.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -47,11 +47,11 @@ class ServerFailed(GenreLibError):
 
 
 class GenreServer(LitServer):
-    """LitServe's processes for one :class:`GenreAPI`, without LitServe's routes.
+    """LitServe's processes for :class:`GenreAPI` and :class:`AnalysisAPI`, without LitServe's routes.
 
     Args:
         settings: of the whole service.
-        folder: what the processes share: the worker's status, and the uploads while they are predicted.
+        folder: what the processes share: the workers' states, and the tracks while they are heard.
         middlewares: outermost last, with their arguments.
     """
 
@@ -59,11 +59,12 @@ class GenreServer(LitServer):
         self.folder = folder
         self.stopping = False
         self.http_died = False
-        self.worker = Worker(self, folder)
+        self.apis: list[WorkerAPI] = [GenreAPI(settings, folder), AnalysisAPI(settings, folder)]
+        self.worker, self.analysis = (Worker(self, folder, api.api_path, api.status_file) for api in self.apis)
         self.on_started: Callable[[status.WorkerStatus], None] = lambda said: None
         super().__init__(
-            GenreAPI(settings, folder),
-            accelerator="cpu",  # one worker, which chooses its device by the settings
+            self.apis,
+            accelerator="cpu",  # one worker each, which chooses its device by the settings
             devices=1,
             timeout=settings.request_timeout,
             middlewares=middlewares,
@@ -78,7 +79,7 @@ class GenreServer(LitServer):
     async def lifespan(self, app: FastAPI) -> AsyncIterator[None]:
         """The HTTP process's life: it looks after the worker meanwhile."""
         async with super().lifespan(app):
-            watching = asyncio.create_task(self.worker.watch())
+            watching = asyncio.create_task(watch(self, [self.worker, self.analysis]))
             yield
             watching.cancel()
 
@@ -87,11 +88,11 @@ class GenreServer(LitServer):
             return super().launch_inference_worker(lit_api)
 
     def verify_worker_status(self) -> None:
-        """Wait for the worker. LitServe would wait for ever for one that ended."""
-        while WorkerSetupStatus.READY not in self.workers_setup_status.values():
+        """Wait until the first worker can predict. LitServe would wait for ever for one that ended."""
+        while not self.worker.ready():
             if self.stopping:
                 raise KeyboardInterrupt
-            if any(worker.exitcode is not None for worker in self.inference_workers):
+            if self.inference_workers[0].exitcode is not None:
                 raise ModelInvalid(status.read(self.folder).error or "The worker ended while it started; see above.")
             time.sleep(LOOK_SECONDS)
 
@@ -112,8 +113,9 @@ class GenreServer(LitServer):
     def _restart_the_dead(self) -> None:
         for number, worker in enumerate(self.inference_workers):
             if not worker.is_alive() and not self.stopping:
-                logger.error("the worker ended by itself (%s) and is started again", worker.exitcode)
-                self.inference_workers[number] = self.launch_single_inference_worker(self.lit_api, number)
+                logger.error("%s ended by itself (%s) and is started again", self.apis[number].title, worker.exitcode)
+                metrics.worker_restarted(worker.pid)
+                self.inference_workers[number] = self.launch_single_inference_worker(self.apis[number], 0)
 
     def stop(self) -> None:
         """Make ``run`` end. By a thread, for a signal may have interrupted this one amid a call to the manager."""
@@ -134,7 +136,13 @@ def run(server: GenreServer, host: str, port: int) -> None:
     try:
         with signals_stop(server), suppress(KeyboardInterrupt):
             server.run(
-                HOSTS[host], port, num_api_servers=1, log_level="warning", generate_client_file=False, access_log=False
+                HOSTS[host],
+                port,
+                num_api_servers=1,
+                log_level="warning",
+                generate_client_file=False,
+                access_log=False,
+                proxy_headers=False,  # uvicorn would believe X-Forwarded-For from loopback: service.proxies decides
             )
     except (OSError, EOFError):  # the manager got the signal, too
         if not server.stopping:

@@ -1,4 +1,4 @@
-"""The HTTP process's side of the worker: hand over a request, wait for its answer, know whether the worker lives."""
+"""The HTTP process's side of a worker: hand over a request, wait for its answer, know whether the worker lives."""
 
 import asyncio
 import logging
@@ -8,6 +8,7 @@ import shutil
 import signal
 import time
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from litserve.utils import LitAPIStatus, ResponseBufferItem, WorkerSetupStatus
 
 from genre_lib.service import status
 from genre_lib.service.errors import INTERNAL, body
-from genre_lib.service.messages import Answer, PredictRequest
+from genre_lib.service.messages import Answer, TrackRequest
 
 logger = logging.getLogger(__name__)
 
@@ -31,29 +32,34 @@ WORKER_DIED = Answer(
 
 
 class Worker:
-    """The worker as the routes see it.
+    """A worker as the routes see it.
 
     Args:
-        server: holds LitServe's queues and buffers.
+        server: holds LitServe's queues and buffers, which all workers share.
         folder: where the worker writes its status, and where uploads are laid down for it.
+        api_path: of its LitAPI, by which LitServe names its queue; by the last segment, its state.
+        file: its status.
     """
 
-    def __init__(self, server: LitServer, folder: Path) -> None:
+    def __init__(self, server: LitServer, folder: Path, api_path: str = "/predict", file: str = status.FILE) -> None:
         self.server = server
         self.folder = folder
-        self.asked: dict[str, PredictRequest] = {}
+        self.api_path = api_path
+        self.file = file
+        self.asked: dict[str, TrackRequest] = {}
+        self.was_ready = True
 
     @property
     def status(self) -> status.WorkerStatus:
         """What the worker said last."""
-        return status.read(self.folder)
+        return status.read(self.folder, self.file)
 
     def ready(self) -> bool:
-        """Whether the worker can predict. Asks LitServe's manager: not to be called in the event loop."""
-        states = list(self.server.workers_setup_status.values())
-        return bool(states) and all(state == WorkerSetupStatus.READY for state in states)
+        """Whether the worker takes requests. Asks LitServe's manager: not to be called in the event loop."""
+        state = self.server.workers_setup_status.get(f"{self.api_path.split('/')[-1]}_0")
+        return bool(state == WorkerSetupStatus.READY)
 
-    async def ask(self, request: PredictRequest) -> Answer:
+    async def ask(self, request: TrackRequest) -> Answer:
         """The worker's answer. LitServe's own handler leaves a cancelled request in its buffer for ever."""
         uid, item = str(uuid.uuid4()), ResponseBufferItem(asyncio.Event())
         self.server.response_buffer[uid], self.asked[uid] = item, request
@@ -66,28 +72,19 @@ class Worker:
 
     async def enqueue(self, uid: str) -> None:
         """Lay the request down for the worker."""
-        queue = self.server.litapi_request_queues["/predict"]
+        queue = self.server.litapi_request_queues[self.api_path]
         content = (self.server.app.response_queue_id, uid, time.monotonic(), self.asked[uid])
         await asyncio.to_thread(queue.put, content)
 
-    async def watch(self) -> None:
-        """Look after what a dead worker held, and end this process with the main one: it would keep the port."""
-        parent, was_ready = os.getppid(), True
-        while os.getppid() == parent:
-            await asyncio.sleep(LOOK_SECONDS)
-            with suppress(OSError, EOFError):  # the manager ends before us
-                was_ready = await self.look(was_ready)
-        self.end_orphaned()
-
-    async def look(self, was_ready: bool) -> bool:
-        """Whether the worker is ready; requests are released when it died, and laid down again when it is back."""
+    async def look(self) -> None:
+        """Release requests when the worker died, and lay the others down again when it is back."""
         ready = await asyncio.to_thread(self.ready)
         if not ready:
             self.release()
-        elif not was_ready:
+        elif not self.was_ready:
             for uid in self.pending(started=False):
                 await self.enqueue(uid)
-        return ready
+        self.was_ready = ready
 
     def release(self) -> None:
         """End the requests that the dead worker had begun: one of them may be what killed it."""
@@ -102,15 +99,27 @@ class Worker:
         Of the latter, one may have been handed to the worker in the moment that it died, and be in no queue any more. A
         request that is laid down twice is answered once.
         """
-        items = self.server.response_buffer.items()
+        items = [(uid, self.server.response_buffer[uid]) for uid in self.asked]
         return [uid for uid, item in items if (item.worker_id is not None) == started and not item.event.is_set()]
 
-    def end_orphaned(self) -> None:
-        """End this process and LitServe's manager, which was forked with the port in its hands."""
-        with suppress(OSError, AttributeError):
-            os.kill(self.server.transport_config.manager._process.pid, signal.SIGTERM)
-        shutil.rmtree(self.folder, ignore_errors=True)
-        os._exit(1)
+
+async def watch(server: LitServer, workers: Sequence[Worker]) -> None:
+    """Look after what a dead worker held, and end this process with the main one: it would keep the port."""
+    parent = os.getppid()
+    while os.getppid() == parent:
+        await asyncio.sleep(LOOK_SECONDS)
+        for worker in workers:
+            with suppress(OSError, EOFError):  # the manager ends before us
+                await worker.look()
+    end_orphaned(server, workers[0].folder)
+
+
+def end_orphaned(server: LitServer, folder: Path) -> None:
+    """End this process and LitServe's manager, which was forked with the port in its hands."""
+    with suppress(OSError, AttributeError):
+        os.kill(server.transport_config.manager._process.pid, signal.SIGTERM)
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(1)
 
 
 def answer_in(response: Any) -> Answer:

@@ -1,0 +1,69 @@
+"""The analysis process: descriptors of tracks, computed where they hold up no prediction.
+
+It is a second LitAPI and not a pool of the HTTP process, so that what is known to work for the worker works for it too:
+it is started again when a hostile file brings it down, the request in it is answered, and it ends with the server.
+"""
+
+import logging
+import os
+import time
+from pathlib import Path
+
+from genre_lib.service import status
+from genre_lib.service.api import WorkerAPI
+from genre_lib.service.messages import Answer, TrackRequest, refusal
+from genre_lib.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+NICENESS = 10
+"""Predictions go first where there are fewer cores than work."""
+
+WARM_UP_SAMPLES = 22050
+"""A second."""
+
+WAIT_SECONDS = 0.001
+"""For a second request, of which there is none in a batch of one; LitServe takes no 0 with a queue that sleeps."""
+
+
+class AnalysisAPI(WorkerAPI):
+    """Answers what descriptors tracks have, one after the other."""
+
+    title = "the analysis process"
+    status_file = status.ANALYSIS_FILE
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        super().__init__(settings, folder, max_batch_size=1, batch_timeout=WAIT_SECONDS, api_path="/analyze/features")
+        self.busy_since: float | None = None
+
+    def load(self) -> None:
+        """Import what the analysis takes, and run it once: the first request finds all of it compiled."""
+        import numpy as np
+
+        from genre_lib.descriptors import analyze, cached_file
+
+        os.nice(NICENESS)
+        analyze(np.zeros(WARM_UP_SAMPLES, np.float32), WARM_UP_SAMPLES)
+        self.describe = cached_file
+
+    def look_after(self) -> None:
+        """End this process where it is at work for longer than anyone waits: nothing else stops a hostile file."""
+        since = self.busy_since
+        if since is not None and time.monotonic() - since > self.settings.request_timeout:
+            logger.error("an analysis took longer than %g seconds and is ended", self.settings.request_timeout)
+            os._exit(1)
+
+    def predict(self, x: list[TrackRequest]) -> list[Answer]:
+        """An answer for every request, in their order; never raises for one of them."""
+        return [self.answer(request) for request in x]
+
+    def answer(self, request: TrackRequest) -> Answer:
+        """The descriptors of one track, or why there are none."""
+        self.busy_since = time.monotonic()
+        try:
+            return Answer(200, self.describe(request.path, self.settings).to_json())
+        except Exception as error:
+            return refusal(error, request)
+        finally:
+            self.busy_since = None
+            self.status.count(1)
