@@ -60,7 +60,18 @@ class Settings(BaseSettings):
     batch_timeout: float = Field(0.01, gt=0, le=1, description="Seconds to wait for a batch to fill.")
     request_timeout: float = Field(60, gt=0, description="Seconds after which a request is answered with 504.")
     max_requests_in_flight: int = Field(64, ge=1, description="Requests beyond this are answered with 503.")
-    model_cache_size: int = Field(3, ge=1, description="Models that the worker keeps in memory.")
+    model_cache_bytes: int = Field(
+        2 * GIB, ge=0, description="The worker keeps the models that were asked for in memory, up to this many bytes."
+    )
+    max_model_bytes: int = Field(
+        2 * GIB, gt=0, description="A larger upload of a model is refused, and so is one that unpacks to more."
+    )
+    model_check_timeout: float = Field(
+        120, gt=0, description="Seconds that a model may take to be unpacked, loaded and run once."
+    )
+    model_timeout: float = Field(
+        900, gt=0, description="Seconds after which uploading or activating a model is answered with 504."
+    )
 
     max_batch_items: int = Field(32, ge=1, le=1000, description="Most tracks in one request to /predict/batch.")
     max_batch_bytes: int = Field(500 * MIB, gt=0, description="Most bytes of the files in such a request together.")
@@ -104,5 +115,6 @@ def get_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])).upper()}: {e['msg'].removeprefix('Value error, ')}" for e in error.errors())
+        told = [(".".join(map(str, e["loc"])).upper(), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+        faults = "; ".join(f"{name}: {fault}" for name, fault in told)
         raise ConfigurationError(f"A setting in the environment or .env cannot be used. {faults}.") from error

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import pickle
 import queue
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -37,7 +36,7 @@ from genre_lib.settings import Settings, get_settings
 
 @pytest.fixture
 def settings(tiny_model: Path, tmp_path: Path) -> Settings:
-    return get_settings(model_path=tiny_model, models_path=tmp_path / "models", model_cache_size=2, device="cpu")
+    return get_settings(model_path=tiny_model, models_path=tmp_path / "models", device="cpu")
 
 
 @pytest.fixture
@@ -147,64 +146,6 @@ def test_what_was_cut_off_is_predicted_with_a_warning(batch: BatchPredictor, rea
     answer = batch.answers([ask(real_data / "odd_files" / "corrupt_truncated.mp3")])[0]
     assert answer.status == 200
     assert answer.content["warning"].startswith("my corrupt_truncated.mp3 claims 4.00 s")
-
-
-# --- models -----------------------------------------------------------------------------------------------------------
-
-
-def test_a_promoted_model_is_exchanged(models: ModelCache, settings: Settings, tiny_model: Path):
-    before = models.active
-    models.follow()
-    assert models.active is before
-    registry.publish(tiny_model, "other", settings)
-    registry.promote("other", settings)
-    models.follow()
-    assert models.active.model.name == "other"
-    assert models.error is None
-
-
-def test_where_the_promoted_model_is_broken_the_old_one_goes_on(models: ModelCache, settings: Settings, tiny_model):
-    folder = registry.publish(tiny_model, "broken", settings)
-    registry.promote("broken", settings)
-    weights = (folder / "model.safetensors").read_bytes()
-    (folder / "model.safetensors").write_bytes(b"broken")
-    models.follow()
-    assert models.active.model.name == "tiny"
-    assert "could not be read" in models.error
-    (folder / "model.safetensors").write_bytes(weights)  # mended: served without being promoted again
-    models.follow()
-    assert (models.active.model.name, models.error) == ("broken", None)
-
-
-def test_where_the_promoted_model_is_gone_the_old_one_goes_on(models: ModelCache, settings: Settings, tiny_model):
-    folder = registry.publish(tiny_model, "gone", settings)
-    registry.promote("gone", settings)
-    shutil.rmtree(folder)
-    models.follow()
-    assert models.active.model.name == "tiny"
-    assert "no model 'gone'" in models.error
-
-
-def test_the_least_used_model_is_forgotten_and_never_the_active_one(models: ModelCache, settings, tiny_model):
-    loaded: list[str] = []
-    real = models.load
-    models.load = lambda folder: loaded.append(folder.name) or real(folder)
-    for name in ("a", "b"):
-        registry.publish(tiny_model, name, settings)
-    first = models.active
-    assert models.named("a") is models.named("a")
-    models.named("b")  # two are kept: tiny, which is active, and b
-    models.named("a")
-    assert loaded == ["a", "b", "a"]
-    assert models.named(None) is first
-    assert models.named("tiny") is first
-
-
-def test_a_model_that_was_written_anew_is_loaded_anew(models: ModelCache, settings: Settings, tiny_model: Path):
-    registry.publish(tiny_model, "a", settings)
-    before = models.named("a")
-    registry.publish(tiny_model, "a", settings, overwrite=True)
-    assert models.named("a") is not before
 
 
 # --- bounds -----------------------------------------------------------------------------------------------------------
