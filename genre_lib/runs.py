@@ -148,9 +148,10 @@ class Run:
 
 
 def list_runs(runs_path: Path | str) -> pd.DataFrame:
-    """A row for every run, the newest first, with ``COLUMNS``."""
+    """A row for every run that trained, the newest first, with ``COLUMNS``; reports of other notebooks are no runs."""
     folders = [path for path in Path(runs_path).glob("*") if path.is_dir() and not path.name.startswith(".")]
-    rows = [_row(Run(path)) for path in sorted(folders, key=lambda path: path.name, reverse=True)]
+    runs = [Run(path) for path in sorted(folders, key=lambda path: path.name, reverse=True)]
+    rows = [_row(run) for run in runs if run.parameters()]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -19,6 +19,7 @@ from genre_lib.models.folder import GenreModel
 from genre_lib.runs import Run
 from genre_lib.settings import get_settings
 from genre_lib.training_config import TrainingConfig
+from genre_lib.wording import counted
 
 Subclasses = list[tuple[str, str]] | None
 """Pairs of source and genre that the head learns apart; None where it learns genres."""
@@ -132,5 +133,6 @@ def _without(tracks: pd.DataFrame, prepared: Prepared, run: Run) -> pd.DataFrame
         faults = {path: prepared.failed[path] for path in tracks["path"][failed]}
         run.event("tracks_skipped", tracks=faults)
         first = next(iter(faults.values()))
-        warnings.warn(f"{len(faults)} tracks cannot be decoded and are left out; the first: {first}", stacklevel=3)
+        told = counted(len(faults), "track")
+        warnings.warn(f"{told} cannot be decoded and left out; the first: {first}", stacklevel=3)
     return tracks[~failed]

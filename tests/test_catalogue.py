@@ -216,7 +216,7 @@ def test_folders_that_hold_no_genres_say_why(tmp_path: Path, song: Callable[...,
         from_folder(tmp_path / "empty")
     with pytest.raises(CatalogueInvalid, match="1 audio files that lie in none"):
         from_folder(tmp_path / "flat")
-    with pytest.raises(CatalogueInvalid, match=r"two genres or more; came only 'rock' \(1 tracks\)"):
+    with pytest.raises(CatalogueInvalid, match=r"two genres or more; came only 'rock' \(1 track\)"):
         from_folder(tmp_path / "single")
     with pytest.raises(CatalogueNotFound, match="there is nothing"):
         from_folder(tmp_path / "nowhere")

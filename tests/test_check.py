@@ -87,7 +87,7 @@ def test_everything_is_found_at_once(song: Callable[..., Path], tmp_path: Path):
     ]
     assert found(report, "artist_in_two_genres")[0][0] == "Bob stands in jazz (1) and rock (2)."
     assert found(report, "tag_disagrees") == [("1 of 2 jazz tracks are tagged 'Rock'.", ["four.wav"])]
-    assert found(report, "class_too_small") == [("blues has 1 tracks and none in valid.", ["five.wav"])]
+    assert found(report, "class_too_small") == [("blues has 1 track and none in valid.", ["five.wav"])]
     assert found(report, "truncated")[0][1] == ["cut.wav"]
     missing, broken = found(report, "undecodable")
     assert missing == (f"1 of 11 files are missing, first {tmp_path / 'gone.wav'}.", ["gone.wav"])
@@ -105,7 +105,7 @@ def test_everything_is_found_at_once(song: Callable[..., Path], tmp_path: Path):
 def test_a_strict_run_refuses_and_names_all_errors():
     leak = Finding("artist_in_two_splits", "Bob stands in train (2) and valid (1).", ["/1"])
     broken = Finding("undecodable", "1.mp3 is not audio.", ["/2"])
-    small = Finding("class_too_small", "blues has 1 tracks.", ["/3"])
+    small = Finding("class_too_small", "blues has 1 track.", ["/3"])
     with pytest.raises(CatalogueLeaks, match=r"it has 2:\n- Bob stands .*\n- 1.mp3 is not audio") as error:
         CheckReport([leak, broken, small], 3, 0.0).raise_if_errors()
     assert "blues" not in str(error.value)

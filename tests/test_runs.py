@@ -63,6 +63,8 @@ def test_result_is_whole_or_absent(run):
 def test_listing(tmp_path):
     assert list(list_runs(tmp_path / "none").columns) == COLUMNS
     old, new = Run(tmp_path / "20250101-000000-a").prepared(), Run(tmp_path / "20260101-000000-b").prepared()
+    Run(tmp_path / "20270101-000000-report").prepared().write_result({"tracks": 3})
+    old.write_parameters({"base_model": "other"})
     new.write_parameters({"base_model": "starter"})
     new.write_result({"metrics": {"valid_accuracy": 0.75}, "best_epoch": 3, "genres": ["a", "b"]})
     table = list_runs(tmp_path)

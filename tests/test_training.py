@@ -213,7 +213,7 @@ def test_undecodable_tracks_are_left_out_and_named(asked, tracks, tmp_path):
     table = tracks.tracks.copy()
     row = table.index[table["split"] == "train"][0]
     table.loc[row, "path"] = str(bad)
-    with pytest.warns(UserWarning, match="1 tracks cannot be decoded"):
+    with pytest.warns(UserWarning, match="1 track cannot be decoded"):
         result = fit(SCRATCH | asked | {"num_epochs": 1}, Catalogue(table))
     assert list(result.run.events("tracks_skipped")[0]["tracks"]) == [str(bad)]
 

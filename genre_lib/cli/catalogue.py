@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genre_lib.cli.console import print_table, progress_bar, require_writable, say, shown, write_text
+from genre_lib.wording import counted
 
 if TYPE_CHECKING:
     from genre_lib.data.check import Finding
@@ -51,7 +52,8 @@ def catalogue_build(
     found.write(output)
     summary = found.summary()
     print_table(["genre", *summary.columns], ([str(genre), *map(shown, row)] for genre, *row in summary.itertuples()))
-    say(f"{len(found)} tracks of {len(found.genres)} genres: {output}. What is wrong with them: genre catalogue check.")
+    size = f"{counted(len(found), 'track')} of {counted(len(found.genres), 'genre')}"
+    say(f"{size}: {output}. What is wrong with them: genre catalogue check.")
 
 
 @app.command("check")
@@ -73,7 +75,8 @@ def catalogue_check(
     else:
         print_table(["severity", "kind", "finding"], ([f.severity, f.kind, f.message] for f in report.findings))
     errors = len(report.errors)
-    say(f"{report.tracks} tracks, {errors} errors, {len(report.findings) - errors} warnings.")
+    numbers = {"track": report.tracks, "error": errors, "warning": len(report.findings) - errors}
+    say(", ".join(counted(number, noun) for noun, number in numbers.items()) + ".")
     if strict and errors:
         raise typer.Exit(1)
 

@@ -25,6 +25,7 @@ from genre_lib.data import synthetic
 from genre_lib.data.splits import SPLITS
 from genre_lib.errors import CatalogueInvalid, CatalogueNotFound
 from genre_lib.settings import get_settings
+from genre_lib.wording import counted
 
 SPLIT_ALIASES = {"training": "train", "val": "valid", "validation": "valid", "dev": "valid", "testing": "test"}
 
@@ -139,8 +140,8 @@ def normalise(tracks: pd.DataFrame) -> pd.DataFrame:
     missing = [name for name in REQUIRED if name not in tracks]
     if missing:
         came = ", ".join(map(str, tracks.columns)) or "none"
-        raise CatalogueInvalid(f"A catalogue needs the columns path and genre; {' and '.join(missing)} is missing, "
-                               f"came: {came}.")  # fmt: skip
+        are = f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
+        raise CatalogueInvalid(f"A catalogue needs the columns path and genre; {are}, came: {came}.")
     if tracks.empty:
         raise CatalogueInvalid("The catalogue holds no track; it needs one row a track, with path and genre.")
     renamed = {old: new for old, new in RENAMED.items() if new not in tracks}
@@ -329,7 +330,8 @@ def require_two_genres(root: Path, rows: list[dict[str, str]], loose: list[Path]
     if len(genres) >= 2:
         return
     if genres:
-        raise CatalogueInvalid(f"{root} should hold two genres or more; came only {genres[0]!r} ({len(rows)} tracks).")
+        came = f"{genres[0]!r} ({counted(len(rows), 'track')})"
+        raise CatalogueInvalid(f"{root} should hold two genres or more; came only {came}.")
     if loose:
         raise CatalogueInvalid(
             f"{root} should hold a folder per genre; came {len(loose)} audio files that lie in none. Sort them into "

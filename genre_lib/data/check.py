@@ -30,6 +30,7 @@ from genre_lib.data.fingerprint import Fingerprint, Match
 from genre_lib.data.splits import artist_key, group_numbers
 from genre_lib.errors import AudioError, AudioNotFound, CatalogueInvalid, CatalogueLeaks
 from genre_lib.settings import get_settings
+from genre_lib.wording import counted
 
 Severity = Literal["error", "warning"]
 
@@ -304,13 +305,11 @@ def small_classes(tracks: pd.DataFrame, copies: list[list[str]]) -> Iterator[Fin
         for genre, rows in tracks.groupby("genre"):
             missing = [split for split in splits if split not in set(rows["split"])]
             if missing:
-                message = f"{genre} has {len(rows)} tracks and none in {' and '.join(missing)}."
+                message = f"{genre} has {counted(len(rows), 'track')} and none in {' and '.join(missing)}."
                 yield Finding("class_too_small", message, list(rows["path"]))
         return
     for genre, rows in tracks.assign(group=group_numbers(tracks, copies)).groupby("genre"):
         if rows["group"].nunique() < NEEDED_GROUPS:
-            message = (
-                f"{genre} has tracks by {rows['group'].nunique()} artists; {NEEDED_GROUPS} are needed for train, valid "
-                "and test."
-            )
+            artists = counted(rows["group"].nunique(), "artist")
+            message = f"{genre} has tracks by {artists}; {NEEDED_GROUPS} are needed for train, valid and test."
             yield Finding("class_too_small", message, list(rows["path"]))
