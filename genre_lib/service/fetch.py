@@ -11,6 +11,7 @@ A query may hold a token that opens the file: of a URL, messages tell the host a
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -37,6 +38,8 @@ from genre_lib.service import addresses
 from genre_lib.service.allowed_hosts import AllowedHosts
 from genre_lib.service.connections import CheckedBackend, Resolve, look_up
 from genre_lib.settings import MIB, Settings
+
+logging.getLogger("httpcore").setLevel(logging.INFO)  # at DEBUG it logs where redirects lead, with their tokens
 
 LONGEST_URL = 4096
 LONGEST_NAME = 100
@@ -114,16 +117,14 @@ class Fetcher:
         except BaseException as error:
             target.unlink(missing_ok=True)
             if isinstance(error, TimeoutError):
-                raise FetchTimeout(
-                    f"{address.host} did not send the file within {self.seconds:g} seconds; try again, or upload it."
-                ) from None
+                raise self.too_slow(address) from None
             raise
         return Fetched(target, file_name(address), size, content_type)
 
     @asynccontextmanager
     async def answer(self, url: httpx.URL) -> AsyncIterator[tuple[httpx.URL, httpcore.Response]]:
         """What the last address of the redirects answers, with that address; its body is still to come."""
-        context = self.tls or default_tls()
+        context = self.tls or await asyncio.to_thread(default_tls)
         async with httpcore.AsyncConnectionPool(ssl_context=context, network_backend=self.backend) as pool:
             for _ in range(MOST_REDIRECTS + 1):
                 response = await self.ask(pool, url)
@@ -134,7 +135,7 @@ class Fetcher:
                     url = redirected(url, response)
                 finally:
                     await response.aclose()
-        raise UrlUnreachable(f"{url.host} redirects more than {MOST_REDIRECTS} times; name the file's own address.")
+        raise UrlUnreachable(f"{host_of(url)} redirects more than {MOST_REDIRECTS} times; name the file's own address.")
 
     async def ask(self, pool: httpcore.AsyncConnectionPool, url: httpx.URL) -> httpcore.Response:
         request = httpcore.Request(
@@ -151,7 +152,7 @@ class Fetcher:
     async def save(self, url: httpx.URL, response: httpcore.Response, target: Path) -> int:
         """Write the body, and count it as it comes: what a header says of its length may be wrong."""
         declared = header(response, "content-length")
-        if declared.isdigit() and int(declared[:20]) > self.max_bytes:
+        if declared.isdigit() and int(declared) > self.max_bytes:
             raise self.too_large(url)
         size = 0
         with target.open("wb") as file:
@@ -161,12 +162,17 @@ class Fetcher:
                     raise self.too_large(url)
                 await asyncio.to_thread(file.write, chunk)
         if not size:
-            raise EmptyAudio(f"{url.host} sent an empty file.")
+            raise EmptyAudio(f"{host_of(url)} sent an empty file.")
         return size
+
+    def too_slow(self, url: httpx.URL) -> FetchTimeout:
+        return FetchTimeout(
+            f"{host_of(url)} did not send the file within {self.seconds:g} seconds; try again, or upload the file."
+        )
 
     def too_large(self, url: httpx.URL) -> AudioTooLarge:
         return AudioTooLarge(
-            f"The file at {url.host} is larger than the {self.max_bytes / MIB:.0f} MiB that are allowed; "
+            f"The file at {host_of(url)} is larger than the {self.max_bytes / MIB:.0f} MiB that are allowed; "
             "name a smaller one."
         )
 
@@ -183,15 +189,22 @@ def checked_url(text: str) -> httpx.URL:
         raise UrlRefused("The URL holds a space, a backslash or a control character; write those percent-encoded.")
     try:
         url = httpx.URL(text)
-        host = url.raw_host.decode("ascii").removesuffix(".")
+        host = host_of(url).removesuffix(".")
     except (httpx.InvalidURL, UnicodeError):
         raise UrlRefused("The URL cannot be read; send one such as https://example.com/song.mp3.") from None
     if url.scheme not in ("http", "https"):
         raise UrlRefused("The URL must begin with http:// or https://; upload the file if it lies elsewhere.")
+    if url.port == 0:  # httpcore would take the scheme's own in its place
+        raise UrlRefused("The URL's port is 0, which is none; leave it out.")
     if url.userinfo:
         raise UrlRefused("The URL holds a user name or a password; send an address that opens without them.")
     require_host(host)
     return url.copy_with(host=host, fragment=None)
+
+
+def host_of(url: httpx.URL) -> str:
+    """As it was checked; ``url.host`` would read ``xn--…`` back, and fails where it means nothing."""
+    return url.raw_host.decode("ascii")
 
 
 def require_host(host: str) -> None:
@@ -220,15 +233,15 @@ def redirected(url: httpx.URL, response: httpcore.Response) -> httpx.URL:
     """
     location = header(response, "location")
     if not location:
-        raise UrlUnreachable(f"{url.host} redirects ({response.status}) without saying to where.")
+        raise UrlUnreachable(f"{host_of(url)} redirects ({response.status}) without saying to where.")
     try:
         joined = str(url.join(location))
     except (httpx.InvalidURL, UnicodeError):
-        raise UrlRefused(f"{url.host} redirects to a URL that cannot be read.") from None
+        raise UrlRefused(f"{host_of(url)} redirects to a URL that cannot be read.") from None
     target = checked_url(joined)
     if url.scheme == "https" and target.scheme == "http":
         raise UrlRefused(
-            f"{url.host} redirects from https to http, which is not followed; send the http address itself."
+            f"{host_of(url)} redirects from https to http, which is not followed; send the http address itself."
         )
     return target
 
@@ -241,15 +254,17 @@ def require_audio(url: httpx.URL, response: httpcore.Response) -> str | None:
         NotAudio: it is something else by its type.
     """
     if response.status != 200:
-        raise UrlUnreachable(f"{url.host} answers with status {response.status} in place of the file (200).")
+        raise UrlUnreachable(f"{host_of(url)} answers with status {response.status} in place of the file (200).")
     encoding = header(response, "content-encoding").lower()
     if encoding not in ("", "identity"):
-        raise UrlUnreachable(f"{url.host} sends the file compressed, which it was asked not to do; upload the file.")
+        raise UrlUnreachable(
+            f"{host_of(url)} sends the file compressed, which it was asked not to do; upload the file."
+        )
     kind = header(response, "content-type").partition(";")[0].strip().lower()
     if kind in ("text/html", "application/xhtml+xml"):
-        raise NotAudio(f"{url.host} sent a web page in place of a file; send the address of the file itself.")
+        raise NotAudio(f"{host_of(url)} sent a web page in place of a file; send the address of the file itself.")
     if kind in PLAYLISTS or not (not kind or kind in AUDIO or kind.startswith(("audio/", "video/"))):
-        raise NotAudio(f"{url.host} sent {kind[:50]!r} in place of audio; send the address of a file of audio.")
+        raise NotAudio(f"{host_of(url)} sent {kind[:50]!r} in place of audio; send the address of a file of audio.")
     return kind or None
 
 
@@ -267,7 +282,7 @@ def network_errors(url: httpx.URL) -> Iterator[None]:
     except httpcore.TimeoutException:
         raise TimeoutError from None  # told with the total, in one place
     except (httpcore.NetworkError, httpcore.ProtocolError, ssl.SSLError) as error:
-        raise UrlUnreachable(f"{url.host} cannot be fetched from: {first_line(str(error))[:200]}.") from None
+        raise UrlUnreachable(f"{host_of(url)} cannot be fetched from: {first_line(str(error))[:200]}.") from None
 
 
 def header(response: httpcore.Response, name: str) -> str:
