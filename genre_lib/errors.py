@@ -174,6 +174,30 @@ class InvalidKey(AccessError):
     """The key that came is not known."""
 
 
+class UnsupportedMediaType(RequestError):
+    """The body is in no form that the route takes."""
+
+
+class TooManyItems(RequestError):
+    """A batch holds more tracks than it may."""
+
+
+class AnalysisBusy(RequestError):
+    """As many tracks wait to be analysed as may."""
+
+
+class SpotifyError(GenreLibError):
+    """Something of Spotify's cannot be used."""
+
+
+class InvalidTrackId(SpotifyError):
+    """The text names no track of Spotify's."""
+
+
+class SpotifyNotConfigured(SpotifyError):
+    """No access to Spotify is set up."""
+
+
 class FetchError(GenreLibError):
     """A file could not be fetched from its URL."""
 

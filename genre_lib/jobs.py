@@ -7,8 +7,11 @@ is there. Papermill's metadata is not asked: after a dead kernel or an interrupt
 
 from __future__ import annotations
 
+import ctypes
 import difflib
+import errno
 import json
+import logging
 import os
 import re
 import signal
@@ -25,7 +28,9 @@ from typing import IO, Any
 import psutil
 import yaml
 
-from genre_lib.errors import ConfigurationError, RunFailed, RunStopped, first_line
+from genre_lib.errors import ConfigurationError, NotebookFailed, RunFailed, RunStopped, first_line
+
+logger = logging.getLogger(__name__)
 
 EVENTS = "events.jsonl"
 RESULT = "result.json"
@@ -38,6 +43,11 @@ GRACE_SECONDS = 30.0
 
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
+NO_SPACE = os.strerror(errno.ENOSPC)
+LIBC = ctypes.CDLL(None)
+KILL_WITH_PARENT = 1
+"""Linux's PR_SET_PDEATHSIG."""
+
 OnEvent = Callable[[dict[str, Any]], None]
 
 
@@ -48,6 +58,7 @@ def run_notebook(
     *,
     timeout: float | None = None,
     on_event: OnEvent | None = None,
+    stop_when: Callable[[], bool] | None = None,
 ) -> None:
     """Execute ``notebook`` with ``parameters``, and return when it has ended well.
 
@@ -60,10 +71,12 @@ def run_notebook(
         output: where the executed notebook is written; its folder is where events and result are looked for.
         timeout: seconds after which the run is stopped; None waits for as long as it takes.
         on_event: called with every line of ``events.jsonl`` as the run writes it.
+        stop_when: asked several times a second; once it says yes, the run is stopped as by an interrupt.
 
     Raises:
         ConfigurationError: there is no such notebook, or it has no parameter of a name, or a value is no plain type.
-        RunFailed: the notebook raised an error, lost its kernel, took too long or left no result.
+        NotebookFailed: the notebook raised an error, lost its kernel or left no result.
+        RunFailed: it took too long.
         RunStopped: the run was interrupted.
     """
     notebook, output = Path(notebook).absolute(), Path(output).absolute()
@@ -71,10 +84,11 @@ def run_notebook(
     output.parent.mkdir(parents=True, exist_ok=True)
     events = EventTail(output.parent / EVENTS, on_event or (lambda event: None))
     with started(notebook, parameters, output) as job:
-        wait(job, events, timeout)
+        wait(job, events, timeout, stop_when or (lambda: False))
     events.read()
     if job.process.returncode != 0 or not (output.parent / RESULT).is_file():
-        raise RunFailed(f"{failure(job, output)}. The executed notebook: {output}")
+        logger.info("papermill said: %s", "\n".join(job.messages))
+        raise NotebookFailed(failure(job, output), output)
 
 
 def notebook_parameters(notebook: Path | str) -> dict[str, Any]:
@@ -143,7 +157,7 @@ def started(notebook: Path, parameters: Mapping[str, Any], output: Path) -> Iter
             stdout=subprocess.DEVNULL,
             stderr=stderr,
             start_new_session=True,  # the terminal's Ctrl-C reaches only us
-            preexec_fn=heed_interrupts,
+            preexec_fn=begin_child,
             env=os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"},
         )
         job = Job(process, stderr)
@@ -155,15 +169,21 @@ def started(notebook: Path, parameters: Mapping[str, Any], output: Path) -> Iter
             job.messages = stderr.read().decode(errors="replace").splitlines()
 
 
-def heed_interrupts() -> None:
-    """Shells start background commands with SIGINT ignored, and it stays so in every child: no run could be stopped."""
+def begin_child() -> None:
+    """What papermill's process does first.
+
+    Shells start background commands with SIGINT ignored, and it stays so in every child: no run could be stopped. And
+    papermill must not train on where what watches it was killed; its kernel ends with it within a second.
+    """
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform == "linux":
+        LIBC.prctl(KILL_WITH_PARENT, signal.SIGKILL)
 
 
-def wait(job: Job, events: EventTail, timeout: float | None) -> None:
-    """Follow the job to its end; an interrupt or the timeout stops it and raises."""
+def wait(job: Job, events: EventTail, timeout: float | None, stop_when: Callable[[], bool]) -> None:
+    """Follow the job to its end; an interrupt, a stop or the timeout ends it and raises."""
     try:
-        if not poll(job, events, timeout):
+        if not poll(job, events, timeout, stop_when):
             stop(job, events)
             raise RunFailed(f"The run did not end within {timeout:g} seconds and was stopped.")
     except KeyboardInterrupt:
@@ -171,11 +191,13 @@ def wait(job: Job, events: EventTail, timeout: float | None) -> None:
         raise RunStopped("The run was stopped before it ended.") from None
 
 
-def poll(job: Job, events: EventTail, timeout: float | None) -> bool:
+def poll(job: Job, events: EventTail, timeout: float | None, stop_when: Callable[[], bool] = lambda: False) -> bool:
     """Whether the job ended within ``timeout`` seconds; its events are passed on meanwhile."""
     deadline = time.monotonic() + (timeout if timeout is not None else float("inf"))
     while job.process.poll() is None:
         events.read()
+        if stop_when():
+            raise KeyboardInterrupt
         if time.monotonic() > deadline:
             return False
         time.sleep(POLL_SECONDS)
@@ -262,6 +284,8 @@ class EventTail:
 
 def failure(job: Job, output: Path) -> str:
     """The notebook's own error, or what else kept it from its result; without a full stop."""
+    if any(NO_SPACE in line for line in job.messages):
+        return f"There is no space left on a disk that the run in {output.parent} needs; free some and resume it"
     return (notebook_error(output) or process_error(job.process.returncode, job.messages)).rstrip(".")
 
 

@@ -13,12 +13,13 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "genre_lib"
 
 ROWS: list[set[str]] = [
-    {"augmentation", "wording", "errors", "files", "settings", "labels", "api_keys"},
+    {"augmentation", "wording", "errors", "files", "settings", "labels", "api_keys", "weights"},
     {"analysis", "analysis.*", "audio", "clips", "cache"},
     {
         *("data.catalogue", "data.splits", "data.check", "data.fingerprint", "data.opening", "data.synthetic"),
+        "networks.*",
         *("models", "models.logmel", "models.cnn", "models.augment", "models.folder", "models.head"),
-        *("descriptors", "metrics", "plots"),
+        *("descriptors", "metrics", "plots", "spotify", "spotify.*"),
     },
     {"data.features", "data.datamodule", "models.classifier", "inference", "runs", "registry"},
     {
@@ -43,12 +44,14 @@ ROWS: list[set[str]] = [
 DOORWAYS: dict[str, set[str]] = {
     "av": {"audio"},
     "fastapi": {"service.*"},
+    "fastapi_offline": {"service.docs"},
     "librosa": {"descriptors"},
     "lightning": {"data.datamodule", "models.classifier", "training", "training_callbacks", "training_run"},
     "litserve": {"service.*"},
     "matplotlib": {"plots"},
     "mutagen": {"data.catalogue"},
     "papermill": {"jobs"},
+    "prometheus_client": {"service.*"},
     "pydantic_settings": {"settings"},
     "pyloudnorm": {"analysis.loudness"},
     "rich": {"cli.*", "demo"},

@@ -1,0 +1,108 @@
+"""How far a job is, from the events that its run writes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Any
+
+Event = dict[str, Any]
+
+PHASES = {
+    "run_started": "preparing",
+    "features_ready": "training",
+    "epoch_started": "training",
+    "epoch_ended": "training",
+    "run_completed": "evaluating",
+    "evaluation_started": "evaluating",
+    "evaluation_ended": "publishing",
+}
+"""What a running job does after an event."""
+
+HIDDEN = frozenset({"pid", "host", "model_folder"})
+"""Fields of events that are of no concern to a client."""
+
+ABSOLUTE_PATH = re.compile(r"(?<![\w./:])/(?:[^\s/'\"]+/)+([^\s/'\"]*)")
+
+RECENT_EPOCHS = 5
+"""The time left is told by the mean of so many."""
+
+UNFINISHED = 0.99
+"""The most that the progress of a job says before all of it is done."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is.
+
+    Args:
+        phase: preparing, training, evaluating or publishing.
+        share: of the epochs that are done, from 0 to 1.
+        epoch: the last one that was completed; 0 before the first.
+        history: an entry for each epoch, with its losses and scores; one that was repeated counts as it went last.
+        seconds_left: of the training, estimated by the last epochs; None before the first.
+    """
+
+    phase: str
+    share: float
+    epoch: int
+    history: list[Event]
+    seconds_left: float | None
+
+
+def progress(events: Iterable[Event], epochs: int, now: datetime | None = None) -> Progress:
+    """Read a run's events.
+
+    Args:
+        epochs: that the run is to train.
+        now: the time that counts as the present, with its zone.
+    """
+    phase, begun, by_epoch = "preparing", None, {}
+    for event in events:
+        phase = PHASES.get(event["kind"], phase)
+        if event["kind"] == "epoch_started":
+            begun = event
+        if event["kind"] == "epoch_ended":
+            begun, by_epoch[event["epoch"]] = None, event
+    history = [without(by_epoch[epoch], "time", "kind") for epoch in sorted(by_epoch)]
+    epoch = max(by_epoch, default=0)
+    left = max(epochs - epoch, 0) if phase in ("preparing", "training") else 0
+    return Progress(
+        phase, min(epoch / epochs, UNFINISHED), epoch, history, seconds_left(history, left, elapsed(begun, now))
+    )
+
+
+def seconds_left(history: list[Event], epochs: int, elapsed: float) -> float | None:
+    """The mean of the last epochs, for those to come, less what has passed of the present one."""
+    recent = [float(entry["seconds"]) for entry in history[-RECENT_EPOCHS:]]
+    if not recent:
+        return None
+    mean = sum(recent) / len(recent)
+    return max(mean * epochs - min(elapsed, mean), 0.0)
+
+
+def elapsed(begun: Event | None, now: datetime | None) -> float:
+    """Seconds since an event."""
+    if begun is None:
+        return 0.0
+    return max(((now or datetime.now(UTC)) - datetime.fromisoformat(begun["time"])).total_seconds(), 0.0)
+
+
+def public(event: Event) -> Event:
+    """An event as a client may see it: files by their names, without the places that they lie in."""
+    shown = without(event, *HIDDEN)
+    if event["kind"] == "tracks_skipped":
+        shown["tracks"] = {PurePath(path).name: without_places(str(why)) for path, why in event["tracks"].items()}
+    return {name: without_places(value) if isinstance(value, str) else value for name, value in shown.items()}
+
+
+def without_places(text: str) -> str:
+    """A sentence whose absolute paths are shortened to their last parts."""
+    return ABSOLUTE_PATH.sub(r"\1", text)
+
+
+def without(event: Event, *names: str) -> Event:
+    return {name: value for name, value in event.items() if name not in names}

@@ -1,0 +1,261 @@
+"""From what a client asks to the parameters of the fine-tuning notebook: names, paths and settings, all checked first.
+
+Whoever asks over HTTP is no user of this machine. So music is taken from configured folders alone, and only those
+settings of :class:`genre_lib.training_config.TrainingConfig` can be changed that neither name a place nor a device.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genre_lib import registry
+from genre_lib.errors import (
+    CatalogueError,
+    CatalogueInvalid,
+    CatalogueNotFound,
+    ConfigurationError,
+    GenresUnknown,
+    PathNotAllowed,
+    TrainingSettingsInvalid,
+)
+from genre_lib.settings import Settings
+from genre_lib.training_config import TrainingConfig
+
+if TYPE_CHECKING:
+    from genre_lib.data.catalogue import Catalogue
+
+SYNTHETIC = "synthetic"
+"""The word that stands for the built-in catalogue, where a catalogue is expected."""
+
+FIELDS: dict[str, str] = {"epochs": "num_epochs"} | {
+    name: name
+    for name in (
+        *("learning_rate", "batch_size", "warmup_steps", "max_warmup_share", "final_learning_rate", "weight_decay"),
+        *("gradient_clip", "freeze", "label_smoothing", "ema_decay", "clip_seconds", "hop_seconds"),
+        *("max_clips_per_track", "clips_per_epoch", "class_balance", "logit_adjustment", "augmentation", "mixup"),
+        *("mixup_share", "evaluation_strategy", "eval_steps", "keep", "early_stopping_patience", "seed"),
+        *("precision", "strict"),
+    )
+}
+"""Settings that a client may change, and their names in :class:`TrainingConfig`."""
+
+MOST_NAMED = 10
+LONGEST_PATH = 4000
+LONGEST_SENTENCE = 1000
+"""What came may be repeated in an error, and may be long."""
+
+DEFAULT_EPOCHS: int = TrainingConfig.model_fields["num_epochs"].default
+
+SENT = {inner: sent for sent, inner in FIELDS.items()}
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a job needs to begin.
+
+    Args:
+        parameters: of the fine-tuning notebook.
+        base_model: name of the model to start from.
+        catalogue: the tracks to train on.
+    """
+
+    parameters: dict[str, Any]
+    base_model: str
+    catalogue: Catalogue
+
+
+def prepare(
+    settings: Settings,
+    *,
+    base_model: str | None,
+    catalogue: str | None = None,
+    data_path: str | None = None,
+    labels: Sequence[str] | None = None,
+    config: Mapping[str, Any] | None = None,
+) -> Prepared:
+    """Check all that was asked, the cheap first. Reads the catalogue, and so may take seconds for a large one.
+
+    Args:
+        base_model: a name from the registry; None: the active model's.
+        catalogue: a CSV below a configured root, its name there without ``.csv``, or ``synthetic``.
+        data_path: a folder below a configured root.
+        labels: genres to train on; None: all.
+        config: settings by the names in :data:`FIELDS`.
+
+    Raises:
+        ModelNotFound, ModelInvalid: there is no such base model, or it cannot be read.
+        TrainingSettingsInvalid: a setting is unknown or out of range; names it.
+        PathNotAllowed: the music lies elsewhere.
+        CatalogueNotFound, CatalogueInvalid: there is no music, or it cannot be trained on.
+        GenresUnknown: a label has no tracks; names those that have.
+    """
+    base = registry.by_name(base_model, settings) if base_model else registry.active(settings)
+    registry.describe(base)
+    fields = checked(config or {})
+    place = place_of(catalogue, data_path, settings)
+    try:
+        tracks = chosen(opened(place, settings), labels)
+    except CatalogueError as error:
+        raise type(error)(without_roots(str(error), settings)) from error
+    return Prepared({**fields, "base_model": str(base), "init": "pretrained", "progress": False}, base.name, tracks)
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+def checked(config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings under the notebook's names, as :class:`TrainingConfig` understands them."""
+    unknown = [name for name in config if name not in FIELDS]
+    if unknown:
+        raise TrainingSettingsInvalid("; ".join(f"config.{name[:60]} {meant(name)}" for name in unknown[:MOST_NAMED]))
+    if not is_finite(config):
+        raise TrainingSettingsInvalid("config: numbers must be finite; NaN and Infinity came.")
+    given = {FIELDS[name]: value for name, value in config.items()}
+    try:
+        understood = TrainingConfig(**given).model_dump(mode="json")
+    except ConfigurationError as error:
+        said = in_clients_words(str(error))[:LONGEST_SENTENCE]
+        raise TrainingSettingsInvalid(f"config: {said}") from None
+    return {name: understood[name] for name in given}
+
+
+def meant(name: str) -> str:
+    close = difflib.get_close_matches(name, [*FIELDS], n=1, cutoff=0.5)
+    hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(FIELDS))}."
+    return f"is no setting of a fine-tuning; {hint}"
+
+
+def is_finite(value: Any) -> bool:
+    """Whether all numbers in what came as JSON are finite."""
+    if isinstance(value, Mapping):
+        return all(map(is_finite, value.values()))
+    if isinstance(value, list):
+        return all(map(is_finite, value))
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def in_clients_words(sentence: str) -> str:
+    for inner, sent in SENT.items():
+        sentence = sentence.replace(inner, sent) if inner != sent else sentence
+    return sentence
+
+
+# --- music ------------------------------------------------------------------------------------------------------------
+
+
+def roots(settings: Settings) -> list[Path]:
+    """The folders that music may lie below."""
+    named = settings.finetune_data_roots or (settings.fine_tune_data_path,)
+    return [Path(root).expanduser().resolve() for root in named]
+
+
+def place_of(catalogue: str | None, data_path: str | None, settings: Settings) -> Path | str:
+    """The one place that was named, if it may be."""
+    if catalogue == SYNTHETIC:
+        return SYNTHETIC
+    if catalogue is not None:
+        return found(catalogue, [catalogue, f"{catalogue}.csv"], settings, "catalogue", "a CSV")
+    return found(data_path or "", [data_path or ""], settings, "data_path", "a folder of music")
+
+
+def found(asked: str, names: list[str], settings: Settings, field: str, what: str) -> Path:
+    """The first of the names that is there; a relative one counts from each root.
+
+    Links are followed before anything is looked at, so that what lies outside is refused alike whether it is there.
+    """
+    allowed = roots(settings)
+    if not is_path(asked):
+        raise not_allowed(field)
+    inside = [place for place in candidates(names, allowed) if is_below(place, allowed)]
+    if not inside:
+        raise not_allowed(field)
+    there = next((place for place in inside if place.exists()), None)
+    if there is None:
+        raise CatalogueNotFound(f"{field} should name {what} below FINETUNE_DATA_ROOTS; there is no {asked[:200]!r}.")
+    return there
+
+
+def candidates(names: list[str], allowed: list[Path]) -> list[Path]:
+    """Where the names may lead, links followed; a name that is too long or a loop of links leads nowhere."""
+    places = []
+    for root in allowed:
+        for name in names:
+            try:
+                places.append((root / name).resolve())
+            except (OSError, RuntimeError):
+                continue
+    return places
+
+
+def is_path(text: str) -> bool:
+    """Whether a text can be a path that stays where it begins."""
+    try:
+        return "\0" not in text and ".." not in Path(text).parts and len(os.fsencode(text)) < LONGEST_PATH
+    except UnicodeEncodeError:  # half a pair of surrogates, which JSON can bring
+        return False
+
+
+def is_below(place: Path, allowed: list[Path]) -> bool:
+    return any(place == root or root in place.parents for root in allowed)
+
+
+def not_allowed(field: str) -> PathNotAllowed:
+    return PathNotAllowed(
+        f"{field} may only name what lies below the folders in FINETUNE_DATA_ROOTS, by a path relative to one of them; "
+        "whoever runs the service can add others."
+    )
+
+
+def opened(place: Path | str, settings: Settings) -> Catalogue:
+    """Read the catalogue; its tracks must be there, and below the roots as it is itself."""
+    from genre_lib.data.catalogue import open_one  # pandas
+
+    catalogue = open_one(place)
+    if place != SYNTHETIC:
+        require_below(catalogue, roots(settings))
+    return catalogue
+
+
+def without_roots(sentence: str, settings: Settings) -> str:
+    """An error of the library's as a client may see it: its paths begin below the roots."""
+    for root in roots(settings):
+        sentence = sentence.replace(f"{root}{os.sep}", "")
+    return sentence
+
+
+def require_below(catalogue: Catalogue, allowed: list[Path]) -> None:
+    outside = [path for path in catalogue.tracks["path"] if not is_below(Path(os.path.realpath(path)), allowed)]
+    if outside:
+        raise PathNotAllowed(
+            f"{len(outside)} of the catalogue's {len(catalogue)} tracks lie outside the folders in "
+            "FINETUNE_DATA_ROOTS, perhaps by a link; whoever runs the service can add others."
+        )
+
+
+def chosen(catalogue: Catalogue, labels: Sequence[str] | None) -> Catalogue:
+    """The tracks of some genres, such that they can be trained on."""
+    from genre_lib.data.catalogue import genre_name
+
+    if labels is not None:
+        named = {genre_name(label): label for label in labels}
+        unknown = [label for genre, label in named.items() if genre not in catalogue.genres]
+        if unknown:
+            shown = ", ".join(label[:60] for label in unknown[:MOST_NAMED])
+            raise GenresUnknown(
+                f"labels: the catalogue has no tracks of {shown}; it has {', '.join(catalogue.genres)}."
+            )
+        catalogue = catalogue.where(list(named))
+    train = catalogue.split("train") if catalogue.has_splits else catalogue
+    if len(train.genres) < 2:
+        raise CatalogueInvalid(
+            f"Training needs tracks of two genres or more; got only {', '.join(train.genres) or 'none'}."
+        )
+    if not any(Path(path).is_file() for path in catalogue.tracks["path"]):
+        raise CatalogueInvalid(f"None of the {len(catalogue)} files that the catalogue names is there.")
+    return catalogue

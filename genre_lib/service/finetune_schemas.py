@@ -1,0 +1,139 @@
+"""What is asked of fine-tuning jobs and what is answered, as types."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from genre_lib import job_request
+from genre_lib.job_request import LONGEST_PATH
+from genre_lib.job_store import Status
+from genre_lib.service.schemas import Schema
+from genre_lib.training_config import TrainingConfig
+
+
+def describe_settings(schema: dict[str, Any]) -> None:
+    """Tell the document of the settings as the training itself knows them, with their ranges and defaults."""
+    known = TrainingConfig.model_json_schema()
+    properties = {sent: dict(known["properties"][inner]) for sent, inner in job_request.FIELDS.items()}
+    properties["augmentation"] = known["$defs"]["Augmentation"]
+    for sent, described in properties.items():
+        described["title"] = sent
+    schema |= {"properties": properties, "additionalProperties": False}
+
+
+class FinetuneSettings(BaseModel):
+    """Settings of the training; what is left out has its default. The checks are the training's own."""
+
+    model_config = ConfigDict(extra="allow", json_schema_extra=describe_settings)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _checked(cls, given: Any) -> Any:
+        if isinstance(given, dict):
+            job_request.checked(given)
+        return given
+
+
+class StartRequest(Schema):
+    """What to train, and on which music: exactly one of ``catalogue``, ``data_path`` and ``spotify_user_id``."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "base_model": "genre_classifier",
+                    "catalogue": "synthetic",
+                    "model_name": "mine",
+                    "config": {"epochs": 4, "learning_rate": 0.001, "batch_size": 16},
+                }
+            ]
+        },
+    )
+
+    base_model: str | None = Field(
+        None, min_length=1, max_length=100, description="A name from GET /models; the active model where left out."
+    )
+    catalogue: str | None = Field(
+        None,
+        min_length=1,
+        max_length=LONGEST_PATH,
+        description="A CSV with the columns path and genre: its path below FINETUNE_DATA_ROOTS, with or without .csv; "
+        "or the word synthetic, for invented music to try things with.",
+    )
+    data_path: str | None = Field(
+        None,
+        min_length=1,
+        max_length=LONGEST_PATH,
+        description="A folder below FINETUNE_DATA_ROOTS with a folder per genre in it, or of tagged files.",
+    )
+    spotify_user_id: str | None = Field(
+        None, min_length=1, max_length=100, description="Not yet: answers 501 until Spotify is configured."
+    )
+    labels: list[str] | None = Field(
+        None, min_length=2, max_length=1000, description="Genres to train on; all of the catalogue's where left out."
+    )
+    model_name: str | None = Field(
+        None,
+        min_length=1,
+        max_length=100,
+        description="What the model will be called; made of the base's and the music's names where left out.",
+    )
+    config: FinetuneSettings = Field(default_factory=FinetuneSettings)
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "StartRequest":
+        given = [name for name in ("catalogue", "data_path", "spotify_user_id") if getattr(self, name) is not None]
+        if len(given) != 1:
+            came = " and ".join(given) or "none of them"
+            raise ValueError(f"it needs exactly one of catalogue, data_path and spotify_user_id; came {came}")
+        return self
+
+
+class Kept(Schema):
+    """What a stopped job left: a model of its best epoch so far, in the folder of the job."""
+
+    epoch: int = Field(description="Whose weights they are; epochs count from one.")
+    metrics: dict[str, float] = Field(description="Scores of the validation tracks.")
+
+
+class JobSummary(Schema):
+    """A fine-tuning job."""
+
+    job_id: str = Field(examples=["20260131-174501-mine-8f2c0d91ab"])
+    status: Status
+    model_name: str = Field(description="Under which the model is published once the job is completed.")
+    base_model: str
+    submitted: str = Field(description="ISO 8601, as all times here.")
+    started: str | None = Field(None, description="Of the latest attempt.")
+    ended: str | None = None
+    queue_position: int | None = Field(None, description="1 is the next to start; null where it does not wait.")
+    attempt: int = Field(description="1, and one more with every resume that began.")
+    phase: Literal["preparing", "training", "evaluating", "publishing"] | None = Field(
+        None, description="What a running job does."
+    )
+    progress: float = Field(ge=0, le=1, description="Share of the epochs that are done; 1 where all of it is.")
+    epoch: int = Field(description="The last one that was completed; 0 before the first.")
+    epochs: int = Field(description="That are to be trained; early stopping may end sooner.")
+    seconds_left: float | None = Field(
+        None, description="Of the training, by the epochs so far; null before the first."
+    )
+    metrics: dict[str, float] = Field(description="Losses and scores of the last epoch.")
+    kept: Kept | None = Field(None, description="What a stopped job left; resume goes on from its last whole epoch.")
+    error: str | None = Field(None, description="Why it failed.")
+
+
+class JobStatus(JobSummary):
+    """A fine-tuning job with all that happened so far."""
+
+    request: dict[str, Any] = Field(description="What was asked.")
+    history: list[dict[str, float | None]] = Field(description="Losses, scores, seconds and more of every epoch.")
+
+
+class JobList(Schema):
+    """A page of the jobs, the newest first."""
+
+    jobs: list[JobSummary]
+    total: int = Field(description="Jobs on all pages.")
+    limit: int
+    offset: int
