@@ -76,9 +76,9 @@ def predict(arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def decode(arguments: argparse.Namespace) -> dict[str, float]:
-    from genre_lib.models import folder
+    from genre_lib.inference import load_model
 
-    paths, rate = find_files(arguments), folder.load(arguments.model).sample_rate
+    paths, rate = find_files(arguments), load_model(arguments.model).sample_rate
     workers = arguments.workers or min(4, os.cpu_count() or 1)
     return measure(lambda: decode_all(paths, rate, workers))
 

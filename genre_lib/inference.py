@@ -21,9 +21,9 @@ import torch
 from genre_lib.audio import Audio, Limits, Source, load
 from genre_lib.clips import pool, probabilities, starts, views
 from genre_lib.errors import AudioError
-from genre_lib.models import folder as model_folder
-from genre_lib.models.folder import GenreModel, resolve_device
-from genre_lib.models.logmel import LogMelFeatureExtractor
+from genre_lib.networks import reading
+from genre_lib.networks.folder import LoadedModel, resolve_device
+from genre_lib.networks.logmel import LogMel
 
 DECODE_AHEAD = 2
 """Decoded tracks that may wait for the network: it bounds the memory, however many files there are."""
@@ -91,10 +91,26 @@ class TrackPrediction:
         return row
 
 
+def load_model(folder: Path | str, device: str = "cpu") -> LoadedModel:
+    """Read a model folder, ready to predict: the CNN as a plain network, and others through transformers.
+
+    Importing transformers takes several times as long as predicting a track does.
+
+    Raises:
+        ModelNotFound: there is no such folder.
+        ModelInvalid: a file is missing, or cannot be read as an audio classifier.
+    """
+    if reading.is_plain(folder):
+        return reading.read(folder, device)
+    from genre_lib.models.folder import load as load_by_transformers
+
+    return load_by_transformers(folder, device)
+
+
 class Predictor:
     """A model, ready to predict. One thread at a time may use it."""
 
-    def __init__(self, model: GenreModel, *, device: str = "auto", batch_size: int = 16) -> None:
+    def __init__(self, model: LoadedModel, *, device: str = "auto", batch_size: int = 16) -> None:
         """Move the model's network to ``device``; ``batch_size`` is the most clips that go through it at once."""
         self.model = model
         self.device = resolve_device(device)
@@ -111,7 +127,7 @@ class Predictor:
         Raises:
             ModelNotFound, ModelInvalid.
         """
-        return cls(model_folder.load(folder), **options)
+        return cls(load_model(folder), **options)
 
     def clips(self, clips: Sequence[np.ndarray]) -> np.ndarray:
         """Logits [clips, classes] of clips [clips, samples], which are of one length and at the model's rate."""
@@ -185,10 +201,10 @@ class Predictor:
 
     def _features(self, clips: np.ndarray) -> dict[str, torch.Tensor]:
         """What the network takes, on its device. The log-mel is computed there; others' extractors know NumPy alone."""
-        extractor: Any = self.model.extractor
-        on_device, rate = isinstance(extractor, LogMelFeatureExtractor), self.model.sample_rate
-        raw = torch.from_numpy(clips).to(self.device) if on_device else list(clips)
-        features = extractor(raw, sampling_rate=rate, return_tensors="pt")
+        extractor, rate = self.model.extractor, self.model.sample_rate
+        if isinstance(extractor, LogMel):
+            return {"input_values": extractor.features(torch.from_numpy(clips).to(self.device), rate)}
+        features = extractor(list(clips), sampling_rate=rate, return_tensors="pt")
         return {name: value.to(self.device) for name, value in features.items()}
 
     def _predictions(self, logits: np.ndarray) -> list[Prediction]:

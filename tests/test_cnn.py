@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification, normalise_clip, pool_image
+from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
+from genre_lib.networks.cnn import normalise_clip, pool_image
 
 
 def test_fewer_than_a_million_parameters():

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     ASTConfig,
     ASTFeatureExtractor,
@@ -19,7 +22,9 @@ from transformers import (
 )
 
 from genre_lib.errors import ConfigurationError, ModelInvalid, ModelNotFound
-from genre_lib.models.folder import InferenceSettings, load, resolve_device, save
+from genre_lib.inference import load_model
+from genre_lib.models.folder import load, save
+from genre_lib.networks.folder import InferenceSettings, resolve_device
 
 LABELS = {"id2label": {0: "Jazz", 1: "Rock", 2: "Hip-Hop"}, "label2id": {"Jazz": 0, "Rock": 1, "Hip-Hop": 2}}
 TINY = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
@@ -90,59 +95,131 @@ def test_a_failed_save_leaves_the_old_one(tiny_model, tmp_path, monkeypatch):
     assert load(tmp_path / "m").genres == model.genres
 
 
-def test_absent_folder(tmp_path):
+@pytest.fixture(params=[load, load_model], ids=["transformers", "plain"])
+def read(request: pytest.FixtureRequest) -> Callable:
+    """Both ways to read a folder: what one refuses, the other does."""
+    return request.param
+
+
+@pytest.fixture
+def folder(tiny_model, tmp_path) -> Path:
+    """A copy to spoil."""
+    return Path(shutil.copytree(tiny_model, tmp_path / "m"))
+
+
+def rewrite(path: Path, **values) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def reweigh(folder: Path, change: Callable[[dict], object]) -> None:
+    weights = load_file(folder / "model.safetensors")
+    change(weights)
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+
+
+def test_absent_folder(read, tmp_path):
     with pytest.raises(ModelNotFound, match="nowhere"):
-        load(tmp_path / "nowhere")
+        read(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "preprocessor_config.json"])
-def test_a_missing_file_is_named(tiny_model, tmp_path, name):
-    shutil.copytree(tiny_model, tmp_path / "m")
-    (tmp_path / "m" / name).unlink()
+def test_a_missing_file_is_named(read, folder, name):
+    (folder / name).unlink()
     with pytest.raises(ModelInvalid, match=f"missing: {name}"):
-        load(tmp_path / "m")
+        read(folder)
 
 
-def test_pickles_are_not_loaded(tiny_model, tmp_path):
-    shutil.copytree(tiny_model, tmp_path / "m")
-    (tmp_path / "m" / "model.safetensors").unlink()
-    torch.save({}, tmp_path / "m" / "pytorch_model.bin")
+def test_pickles_are_not_loaded(read, folder):
+    (folder / "model.safetensors").unlink()
+    torch.save({}, folder / "pytorch_model.bin")
     with pytest.raises(ModelInvalid, match="Pickled weights are never loaded"):
-        load(tmp_path / "m")
+        read(folder)
 
 
 @pytest.mark.parametrize("name", ["model.safetensors", "config.json", "preprocessor_config.json"])
-def test_a_broken_file_is_a_sentence(tiny_model, tmp_path, name):
-    shutil.copytree(tiny_model, tmp_path / "m")
-    (tmp_path / "m" / name).write_bytes(b"\x00not this")
+@pytest.mark.parametrize("content", [b"\x00not this", b"", b"[1]"])
+def test_a_broken_file_is_a_sentence(read, folder, name, content):
+    (folder / name).write_bytes(content)
     with pytest.raises(ModelInvalid, match="could not be read"):
-        load(tmp_path / "m")
+        read(folder)
 
 
-def test_a_config_that_names_code_runs_none_of_it(tiny_model, tmp_path):
-    shutil.copytree(tiny_model, tmp_path / "m")
-    (tmp_path / "m" / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
-    config = json.loads((tmp_path / "m" / "config.json").read_text())
-    config |= {"model_type": "evil", "auto_map": {"AutoConfig": "evil.C", "AutoModelForAudioClassification": "evil.M"}}
-    (tmp_path / "m" / "config.json").write_text(json.dumps(config))
+def test_weights_that_are_cut_off(read, folder):
+    weights = (folder / "model.safetensors").read_bytes()
+    (folder / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+    with pytest.raises(ModelInvalid, match="could not be read"):
+        read(folder)
+
+
+def test_a_config_that_names_code_runs_none_of_it(read, folder, tmp_path):
+    (folder / "evil.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')")
+    code = {"AutoConfig": "evil.C", "AutoModelForAudioClassification": "evil.M", "AutoFeatureExtractor": "evil.F"}
+    rewrite(folder / "config.json", auto_map=code)
+    rewrite(folder / "preprocessor_config.json", auto_map=code)
+    assert len(read(folder).genres) == 4
+    rewrite(folder / "config.json", model_type="evil")
     with pytest.raises(ModelInvalid):
-        load(tmp_path / "m")
+        read(folder)
     assert not (tmp_path / "ran").exists()
 
 
-def test_weights_of_another_shape_are_refused(tiny_model, tmp_path):
-    shutil.copytree(tiny_model, tmp_path / "m")
-    config = json.loads((tmp_path / "m" / "config.json").read_text())
-    config["channels"] = [4, 8, 16, 32]
-    (tmp_path / "m" / "config.json").write_text(json.dumps(config))
-    with pytest.raises(ModelInvalid):
-        load(tmp_path / "m")
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda weights: weights.pop("classifier.bias"), "lack classifier.bias"),
+        (lambda weights: weights.update(spare=torch.zeros(1)), "hold spare"),
+        (lambda weights: weights.update({"classifier.bias": torch.zeros(9)}), "could not be read"),
+    ],
+    ids=["lacking", "strange", "of another shape"],
+)
+def test_weights_that_do_not_fit_are_refused(read, folder, change, says):
+    reweigh(folder, change)
+    with pytest.raises(ModelInvalid, match=says):
+        read(folder)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"channels": [4, 8, 16, 32]},
+        {"pooling": "sum"},
+        {"clip_norm": 3},
+        {"band_relax": "half"},
+        {"stem_stride": "two"},
+        {"blocks_per_stage": None},
+        {"id2label": {"0": "jazz", "1": "rock"}},
+        {"id2label": {"0": "a", "1": "b", "2": "c", "4": "d"}},
+        {"id2label": {"0": "a", "1": "b", "2": "c", "3": 4}},
+        {"id2label": {"first": "a"}},
+        {"id2label": ["a", "b", "c", "d"]},
+        {"id2label": None},
+        {"subclass_genre": [0, 1, 2, 2, 3]},
+        {"subclass_genre": [0, 1, 2, 9]},
+        {"inference": {"temperature": 0}},
+        {"inference": {"clip_seconds": "long"}},
+        {"inference": [3.0]},
+    ],
+    ids=str,
+)
+def test_a_configuration_that_does_not_fit_is_refused(read, folder, values):
+    rewrite(folder / "config.json", **values)
+    with pytest.raises(ModelInvalid, match="could not be read"):
+        read(folder)
+
+
+@pytest.mark.parametrize(
+    "values", [{"n_fft": 0}, {"sampling_rate": "fast"}, {"std": None}, {"hop_length": 2.5}], ids=str
+)
+def test_a_front_end_that_cannot_be_is_refused(folder, values):
+    rewrite(folder / "preprocessor_config.json", **values)
+    with pytest.raises(ModelInvalid, match=next(iter(values))):
+        load_model(folder)
 
 
 @pytest.mark.parametrize("kind", ["ast", "hubert", "wav2vec2"])
-def test_other_makers_models_load_the_same_way(kind, tmp_path):
+def test_other_makers_models_load_the_same_way(read, kind, tmp_path):
     network = make_foreign(kind, tmp_path / kind)
-    model = load(tmp_path / kind)
+    model = read(tmp_path / kind)
     assert model.genres == ["Jazz", "Rock", "Hip-Hop"]
     assert model.inference == InferenceSettings(10.0, 10.0, 1.0)
     clip = model.extractor(np.zeros(16000, np.float32) + 0.1, sampling_rate=16000, return_tensors="pt")

@@ -3,12 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torchaudio.functional import melscale_fbanks
 from torchaudio.transforms import MelSpectrogram
 from transformers import AutoFeatureExtractor
 
 import genre_lib.models  # noqa: F401
-from genre_lib.models import logmel
-from genre_lib.models.logmel import LOG_FLOOR, LogMelFeatureExtractor
+from genre_lib.models.logmel import LogMelFeatureExtractor
+from genre_lib.networks import logmel
+from genre_lib.networks.logmel import LOG_FLOOR, LogMel, mel_banks
 
 
 @pytest.fixture
@@ -98,6 +100,19 @@ def test_equals_torchaudio_on_frames_that_are_not_centred():
     )
     expected = torch.log(reference(waveform) + 1e-8)
     torch.testing.assert_close(extractor.logmel(waveform), expected, atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    "form", [(1025, 30.0, 10500.0, 128, 22050), (257, 0.0, 4000.0, 32, 8000), (1025, 30.0, 900.0, 16, 22050)]
+)
+def test_the_bands_are_torchaudios_to_the_last_bit(form):
+    assert torch.equal(mel_banks(*form), melscale_fbanks(*form, norm="slaney", mel_scale="slaney"))
+
+
+def test_the_plain_front_end_is_the_extractors(extractor, noise):
+    plain = LogMel.from_json(extractor.to_dict())
+    assert torch.equal(plain.features(noise), extractor(noise, return_tensors="pt").input_values)
+    assert plain.frames(1.0) == extractor.frames(1.0)
 
 
 def test_long_waveforms_are_transformed_in_parts(monkeypatch: pytest.MonkeyPatch):

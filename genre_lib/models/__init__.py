@@ -1,7 +1,8 @@
 """Networks and their feature extractors, in the Hugging Face format.
 
 Importing this package makes the CNN known to transformers' Auto classes, so that ``AutoModelForAudioClassification``
-and ``pipeline("audio-classification", model=folder)`` work on its folders as on any other's.
+and ``pipeline("audio-classification", model=folder)`` work on its folders as on any other's. It imports transformers, which
+takes seconds; the networks themselves, and all that prediction needs, are in :mod:`genre_lib.networks`.
 """
 
 from __future__ import annotations

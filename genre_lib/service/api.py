@@ -96,7 +96,7 @@ class GenreAPI(WorkerAPI):
         """Make the batch predictor, with torch."""
         from genre_lib.audio import Limits
         from genre_lib.inference import Predictor
-        from genre_lib.models.folder import resolve_device
+        from genre_lib.networks.folder import resolve_device
         from genre_lib.service.batch import BatchPredictor
         from genre_lib.service.model_cache import ModelCache
         from genre_lib.service.prediction_cache import PredictionCache

@@ -10,7 +10,7 @@ import numpy as np
 
 from genre_lib import audio
 from genre_lib.inference import Predictor, TrackPrediction, doubt
-from genre_lib.models.folder import GenreModel
+from genre_lib.networks.folder import LoadedModel
 
 ENTRY_BYTES = 512
 """What an entry takes beside its logits: keys, objects, the dictionary's own."""
@@ -78,7 +78,7 @@ class PredictionCache:
         self.bytes -= gone.size if gone else 0
 
 
-def fingerprint(model: GenreModel) -> Hashable:
+def fingerprint(model: LoadedModel) -> Hashable:
     """What the clip logits depend on: weights, features and how a track is cut; neither labels nor temperature."""
     inference = model.inference
     return model.version, inference.clip_seconds, inference.hop_seconds, model.extractor.to_json_string()

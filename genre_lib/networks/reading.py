@@ -1,0 +1,101 @@
+"""The CNN's folder, read into the plain network without transformers.
+
+What :func:`genre_lib.models.folder.load` refuses is refused here too: weights that lack a tensor of the network, hold
+another one or one of another shape, files that are no JSON or no safetensors, values that nothing can be built with.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load as read_safetensors
+
+from genre_lib.networks.cnn import MODEL_TYPE, CNNConfig, GenreCNN
+from genre_lib.networks.folder import (
+    CONFIG,
+    PREPROCESSOR,
+    WEIGHTS,
+    LoadedModel,
+    as_model_invalid,
+    inference_settings,
+    require_files,
+    require_labels,
+    resolve_device,
+    weights_digest,
+)
+from genre_lib.networks.logmel import LogMel
+
+EXTRACTOR_TYPES = {None, "LogMelFeatureExtractor"}
+"""``feature_extractor_type`` of the CNN's front end; where none is named, the model type says it."""
+
+
+def is_plain(folder: Path | str) -> bool:
+    """Whether the folder holds a CNN with its own front end, and its weights in one file.
+
+    Raises:
+        ModelNotFound: there is no such folder.
+        ModelInvalid: a file is missing, or its JSON cannot be read.
+    """
+    folder = Path(folder)
+    require_files(folder)
+    with as_model_invalid(folder):
+        config, preprocessor = _json(folder / CONFIG), _json(folder / PREPROCESSOR)
+    is_cnn = config.get("model_type") == MODEL_TYPE
+    return is_cnn and preprocessor.get("feature_extractor_type") in EXTRACTOR_TYPES and (folder / WEIGHTS).is_file()
+
+
+def read(folder: Path | str, device: str = "cpu") -> LoadedModel:
+    """Read the CNN's folder, ready to predict.
+
+    Raises:
+        ModelNotFound: there is no such folder.
+        ModelInvalid: a file is missing, or cannot be read as the CNN.
+    """
+    folder = Path(folder)
+    require_files(folder)
+    with as_model_invalid(folder):
+        config = CNNConfig.from_json(_json(folder / CONFIG))
+        require_labels(config)
+        network = _with_weights(config, folder / WEIGHTS)
+        extractor = LogMel.from_json(_json(folder / PREPROCESSOR))
+        inference = inference_settings(config)
+    network.to(resolve_device(device)).eval()
+    return LoadedModel(network, extractor, inference, folder, folder.resolve().name, weights_digest(folder))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError(f"{path.name} is no JSON object")
+    return content
+
+
+def _with_weights(config: CNNConfig, path: Path) -> GenreCNN:
+    """The network with the file's weights, in float32; none is made before all of them are known to fit."""
+    with torch.device("meta"):
+        network = GenreCNN(config)
+    # Read, and not mapped: the file may be written anew while the network is in use.
+    stored = read_safetensors(path.read_bytes())
+    expected = network.state_dict()
+    _require_same(expected, stored)
+    weights = {name: tensor.to(expected[name].dtype, copy=True) for name, tensor in stored.items()}
+    network.load_state_dict(weights, assign=True)
+    return network
+
+
+def _require_same(expected: dict[str, torch.Tensor], stored: dict[str, torch.Tensor]) -> None:
+    lacking, strange = sorted(expected.keys() - stored.keys()), sorted(stored.keys() - expected.keys())
+    if lacking:
+        raise ValueError(f"the weights lack {', '.join(lacking[:3])}")
+    if strange:
+        raise ValueError(f"the weights hold {', '.join(strange[:3])}, which the network does not have")
+    for name, tensor in expected.items():
+        came = stored[name]
+        if came.shape != tensor.shape or came.is_floating_point() != tensor.is_floating_point():
+            raise ValueError(
+                f"{name} is {came.dtype} {list(came.shape)} in the weights, "
+                f"and {tensor.dtype} {list(tensor.shape)} in the network"
+            )
