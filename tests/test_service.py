@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import httpx
 import pytest
 from fastapi import FastAPI, HTTPException
-from fastapi.testclient import TestClient
 from litserve.utils import LitAPIStatus, PickleableHTTPException
 
 from genre_lib import registry
@@ -21,14 +20,12 @@ from genre_lib.audio import Limits
 from genre_lib.errors import AudioTooLong, ConfigurationError, EmptyAudio, ModelNotFound, NotAudio
 from genre_lib.inference import Predictor
 from genre_lib.service import errors, server, status
-from genre_lib.service.app import create_server
 from genre_lib.service.batch import BatchPredictor
 from genre_lib.service.limits import Bound, Deadline, InFlightLimit, UploadLimit
 from genre_lib.service.loop import Refilled
 from genre_lib.service.messages import Answer, PredictRequest
 from genre_lib.service.model_cache import ModelCache
-from genre_lib.service.predict import shown
-from genre_lib.service.schemas import ErrorBody, Health, ModelList, NotReady, PredictAnswer
+from genre_lib.service.schemas import ErrorBody, PredictAnswer
 from genre_lib.service.status import WorkerStatus
 from genre_lib.service.worker import Worker
 from genre_lib.settings import Settings, get_settings
@@ -226,108 +223,6 @@ def test_bounds(check: Callable):
     asyncio.run(check())
 
 
-# --- routes -----------------------------------------------------------------------------------------------------------
-
-
-class FakeWorker:
-    """Answers in the worker's place."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.status = WorkerStatus(model_name="tiny", model_version="0123456789ab", passes=2, tracks=7)
-        self.asked: list[PredictRequest] = []
-        self.is_ready = True
-
-    def ready(self) -> bool:
-        return self.is_ready
-
-    async def ask(self, request: PredictRequest) -> Answer:
-        self.asked.append(request)
-        assert Path(request.path).read_bytes() == b"some bytes"
-        return Answer(415, {"detail": "No.", "code": "not_audio"}, {"X-Batch-Size": "1"})
-
-
-@pytest.fixture
-def client(settings: Settings, tmp_path: Path) -> TestClient:
-    app = create_server(settings, tmp_path).app
-    app.state.worker = FakeWorker(tmp_path)
-    return TestClient(app)
-
-
-FILE = {"file": ("a/b/song.mp3", b"some bytes")}
-
-
-def test_predict_hands_the_upload_on_and_leaves_nothing(client: TestClient, tmp_path: Path):
-    response = client.post("/predict", files=FILE, data={"top_k": "5", "model_name": "x", "timeline": "true"})
-    assert is_error(response, 415, "not_audio")
-    asked = client.app.state.worker.asked[0]
-    assert (asked.filename, asked.top_k, asked.model_name, asked.timeline) == ("song.mp3", 5, "x", True)
-    assert not list(tmp_path.glob("upload-*"))
-
-
-@pytest.mark.parametrize(
-    ("sent", "status", "code", "says"),
-    [
-        ({"files": FILE, "data": {"top_k": "0"}}, 422, "invalid_request", "top_k: "),
-        ({"files": FILE, "data": {"top_k": "many"}}, 422, "invalid_request", "is 'many'"),
-        ({"files": FILE, "data": {"timeline": "perhaps"}}, 422, "invalid_request", "timeline"),
-        ({"files": {"audio": b"x"}}, 422, "invalid_request", "file is missing"),
-        ({"data": {"file": "text"}}, 422, "invalid_request", "file must be an uploaded file"),
-        ({"json": {"file": "x"}}, 422, "invalid_request", "file is missing"),
-        ({}, 422, "invalid_request", "file is missing"),
-    ],
-)
-def test_a_wrong_request_is_told_what_is_wrong(client: TestClient, sent: dict, status: int, code: str, says: str):
-    response = client.post("/predict", **sent)
-    assert is_error(response, status, code)
-    assert says in response.json()["detail"]
-
-
-def test_a_form_that_cannot_be_read(client: TestClient):
-    headers = {"Content-Type": "multipart/form-data; boundary=x"}
-    assert is_error(client.post("/predict", content=b"no form", headers=headers), 400, "bad_request")
-
-
-def test_unknown_places_and_methods(client: TestClient):
-    assert is_error(client.get("/nowhere"), 404, "not_found")
-    assert is_error(client.get("/predict"), 405, "method_not_allowed")
-    assert is_error(client.get("/info"), 404, "not_found")  # LitServe's
-
-
-def test_an_unexpected_error_tells_nothing_of_us(client: TestClient, monkeypatch):
-    monkeypatch.setattr(registry, "list_models", lambda settings: 1 / 0)
-    quiet = TestClient(client.app, raise_server_exceptions=False)
-    response = quiet.get("/models")
-    assert is_error(response, 500, "internal_server_error")
-    assert "division" not in response.text
-
-
-def test_health(client: TestClient):
-    health = Health.model_validate(client.get("/health").json())
-    assert (health.status, health.model.name, health.batches.mean) == ("ok", "tiny", 3.5)
-    client.app.state.worker.is_ready = False
-    response = client.get("/health")
-    assert response.status_code == 503
-    assert NotReady.model_validate(response.json()).code == "not_ready"
-    assert response.headers["Retry-After"] == "5"
-
-
-def test_models(client: TestClient, settings: Settings, tiny_model: Path):
-    registry.publish(tiny_model, "other", settings)
-    found = ModelList.model_validate(client.get("/models").json()).models
-    assert [(model.name, model.active) for model in found] == [("other", False), ("tiny", True)]
-    assert str(tiny_model) not in client.get("/models").text
-
-
-def test_the_documentation_shows_our_errors(client: TestClient):
-    page = client.get("/openapi.json").json()
-    assert set(page["paths"]) >= {"/predict", "/health", "/models"}
-    assert "HTTPValidationError" not in page["components"]["schemas"]
-    refused = page["paths"]["/predict"]["post"]["responses"]
-    for code in ("400", "404", "413", "415", "422", "500", "503", "504"):
-        assert refused[code]["content"]["application/json"]["schema"]["$ref"].endswith("/ErrorBody")
-
-
 # --- the worker, seen from the HTTP process ---------------------------------------------------------------------------
 
 
@@ -430,11 +325,6 @@ def test_a_refilled_queue_gives_back_what_was_taken():
     assert [refilled.get(timeout=0.01), refilled.get(timeout=0.01)] == [1, 2]
     with pytest.raises(queue.Empty):
         refilled.get(timeout=0.01)
-
-
-@pytest.mark.parametrize(("name", "said"), [("../../etc/x.mp3", "x.mp3"), ("a\nb.mp3", "ab.mp3"), (None, "The upload")])
-def test_a_clients_file_name_is_made_fit_for_a_sentence(name: str | None, said: str):
-    assert shown(name) == said
 
 
 def test_an_address_that_cannot_be_used_is_refused():

@@ -7,17 +7,37 @@ from pathlib import Path
 from fastapi import APIRouter
 from starlette.formparsers import MultiPartParser
 
-from genre_lib import __version__, registry
-from genre_lib.service import errors, health, metrics, models, predict, scrape
+from genre_lib import registry
+from genre_lib.service import (
+    analyze,
+    docs,
+    errors,
+    health,
+    metrics,
+    models,
+    predict,
+    predict_batch,
+    scrape,
+    spotify,
+)
 from genre_lib.service.fetch import Fetcher
 from genre_lib.service.limits import MIB, Bound, Deadline, InFlightLimit, UploadLimit
+from genre_lib.service.methods import Methods
 from genre_lib.service.proxies import TrustedProxies
 from genre_lib.service.rate_limits import RateLimit, rate_limit_store, read_rates
 from genre_lib.service.server import GenreServer, Middlewares, quiet_logs, run, shared_folder
 from genre_lib.service.status import WorkerStatus
 from genre_lib.settings import Settings
 
-ROUTERS: tuple[APIRouter, ...] = (predict.router, health.router, models.router, scrape.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    predict.router,
+    predict_batch.router,
+    spotify.router,
+    analyze.router,
+    health.router,
+    models.router,
+    scrape.router,
+)
 """One for each concept; a new one is added here."""
 
 LOOPBACK = ("localhost", "127.0.0.1")
@@ -30,8 +50,6 @@ OPEN_WIDE = (
 FORM_BYTES = MIB
 """What a form may hold beside its file, and any other body."""
 
-DESCRIPTION = "The genres of a track. Every error is `{detail, code}`: a sentence, and a word for machines."
-
 
 def create_server(settings: Settings, folder: Path) -> GenreServer:
     """The server, not yet running.
@@ -43,18 +61,19 @@ def create_server(settings: Settings, folder: Path) -> GenreServer:
     server = GenreServer(settings, folder, bounds(settings))
     MultiPartParser.spool_max_size = MIB  # LitServe keeps uploads in memory, to pickle them; ours go as files
     app = server.app
-    app.title, app.version, app.description = "genre_lib", __version__, DESCRIPTION
-    app.state.settings, app.state.worker = settings, server.worker
+    app.state.settings, app.state.worker, app.state.analysis = settings, server.worker, server.analysis
     app.state.fetcher = Fetcher(settings)
     for router in ROUTERS:
         app.include_router(router)
     errors.install(app)
+    docs.install(app, settings)
     return server
 
 
 def bounds(settings: Settings) -> Middlewares:
     """The outermost stands last: the deadline is over the upload and the waiting, too."""
     return [
+        (Methods, {}),
         (UploadLimit, {"max_bytes": FORM_BYTES, "forms": forms(settings)}),
         (InFlightLimit, {"most": settings.max_requests_in_flight}),
         (RateLimit, {"rates": read_rates(settings), "keys": settings.api_keys, "store": rate_limit_store(settings)}),

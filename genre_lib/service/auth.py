@@ -4,10 +4,11 @@ A key is never taken from the query: addresses end up in logs, histories and ``R
 """
 
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi.security.base import SecurityBase
 from fastapi.security.http import HTTPAuthorizationCredentials
 from starlette.datastructures import Headers
 
@@ -25,6 +26,17 @@ BEARER_SCHEME = HTTPBearer(
     scheme_name="bearer", description="The same key as `Authorization: Bearer KEY`.", auto_error=False
 )
 
+
+class Anonymous(SecurityBase):
+    """Marks the routes that need no key, for :func:`tell_what_is_open`: FastAPI itself knows no optional security."""
+
+    scheme_name = "anonymous"
+    model = APIKeyHeader(name=HEADER).model
+
+    async def __call__(self) -> None:
+        return None
+
+
 HeaderKey = Annotated[str | None, Security(HEADER_SCHEME)]
 BearerKey = Annotated[HTTPAuthorizationCredentials | None, Security(BEARER_SCHEME)]
 """Both are there for the OpenAPI document; the key itself is read by :func:`presented`, as the rate limits do."""
@@ -41,7 +53,12 @@ async def require_key(request: Request, header: HeaderKey = None, bearer: Bearer
     request.state.key_name = admitted(presented(request.headers), settings.api_keys)
 
 
-async def may_read(request: Request, header: HeaderKey = None, bearer: BearerKey = None) -> None:
+async def may_read(
+    request: Request,
+    header: HeaderKey = None,
+    bearer: BearerKey = None,
+    anonymous: Annotated[None, Security(Anonymous())] = None,
+) -> None:
     """For routes that change nothing: open to all, or to keys alone where ``READ_REQUIRES_KEY`` says so.
 
     Raises:
@@ -53,6 +70,16 @@ async def may_read(request: Request, header: HeaderKey = None, bearer: BearerKey
     else:
         key = presented(request.headers)
         request.state.key_name = api_keys.owner(key, settings.api_keys) if key else None
+
+
+def tell_what_is_open(document: dict[str, Any], settings: Settings) -> None:
+    """Say in the OpenAPI document which routes need no key: an empty requirement beside the others."""
+    mark: dict[str, list[str]] = {Anonymous.scheme_name: []}
+    for operation in (operation for path in document["paths"].values() for operation in path.values()):
+        if isinstance(operation, dict) and mark in operation.get("security", []):
+            operation["security"].remove(mark)
+            operation["security"] += [] if settings.read_requires_key else [{}]
+    document["components"]["securitySchemes"].pop(Anonymous.scheme_name, None)
 
 
 def admitted(key: str | None, keys: Iterable[ApiKey]) -> str:

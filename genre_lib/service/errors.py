@@ -11,11 +11,18 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from genre_lib.errors import (
+    AnalysisBusy,
     AudioError,
     AudioTooLarge,
+    CatalogueError,
+    CatalogueNotFound,
     FetchTimeout,
     GenreLibError,
+    GenresUnknown,
     InvalidKey,
+    InvalidTrackId,
+    JobConflict,
+    JobNotFound,
     MissingKey,
     ModelExists,
     ModelInUse,
@@ -25,6 +32,12 @@ from genre_lib.errors import (
     NoKeysConfigured,
     NoMetrics,
     NotAudio,
+    PathNotAllowed,
+    QueueFull,
+    SpotifyNotConfigured,
+    TooManyItems,
+    TrainingSettingsInvalid,
+    UnsupportedMediaType,
     UploadRefused,
     UrlRefused,
     UrlUnreachable,
@@ -47,13 +60,28 @@ STATUS: dict[type[GenreLibError], int] = {
     NoKeysConfigured: 403,
     MissingKey: 401,
     InvalidKey: 401,
+    UnsupportedMediaType: 415,
+    TooManyItems: 422,
+    AnalysisBusy: 503,
+    InvalidTrackId: 422,
+    SpotifyNotConfigured: 501,
     UrlRefused: 422,
     UrlUnreachable: 502,
     FetchTimeout: 504,
+    CatalogueNotFound: 404,
+    CatalogueError: 422,
+    GenresUnknown: 422,
+    PathNotAllowed: 403,
+    TrainingSettingsInvalid: 422,
+    JobNotFound: 404,
+    JobConflict: 409,
+    QueueFull: 503,
 }
 """The caller's mistakes, the nearest type first; any other error is ours, and 500."""
 
 HEADERS: dict[type[GenreLibError], dict[str, str]] = {
+    AnalysisBusy: {"Retry-After": "5"},
+    QueueFull: {"Retry-After": "60"},
     MissingKey: {"WWW-Authenticate": "Bearer"},
     InvalidKey: {"WWW-Authenticate": 'Bearer error="invalid_token"'},
 }
@@ -63,6 +91,7 @@ MOST_FINDINGS = 10
 LONGEST_SAID = 60
 """Letters of what came that an error repeats."""
 
+DISK_FULL = "The service's disk is full, so the request could not be taken in; tell whoever runs it."
 INTERNAL = "The service met an error that it did not expect; its log says more."
 
 MEANING = {
@@ -76,6 +105,7 @@ MEANING = {
     422: "The track is empty or too long, or a field is missing, unknown or out of range.",
     429: "More requests came than are allowed; try again after Retry-After seconds.",
     500: "The service met an error that it did not expect.",
+    501: "This version cannot do that.",
     502: "The file cannot be fetched from its URL.",
     503: "Too many requests are being answered, or the worker is starting; try again after Retry-After seconds.",
     504: "The answer took longer than allowed.",
@@ -96,6 +126,20 @@ def status_of(error: GenreLibError) -> int:
 def body(detail: str, code: str) -> dict[str, str]:
     """The error as it is sent. Half of a surrogate pair, which JSON may bring and UTF-8 cannot hold, becomes ``?``."""
     return {"detail": detail.encode("utf-8", "replace").decode("utf-8"), "code": code}
+
+
+def answer_to(error: BaseException) -> tuple[int, dict[str, str], dict[str, str]]:
+    """Status, body and headers for whatever was raised; what nobody foresaw is logged, and told to nobody else."""
+    if isinstance(error, GenreLibError):
+        return status_of(error), body(str(error), error.code), HEADERS.get(type(error), {})
+    if isinstance(error, HTTPException):
+        detail = f"{str(error.detail).rstrip('.')}."
+        return error.status_code, body(detail, code_of(error.status_code)), dict(error.headers or {})
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        logger.error("the disk is full: %s", error)
+        return 507, body(DISK_FULL, "disk_full"), {}
+    logger.error("a request failed", exc_info=error)
+    return 500, body(INTERNAL, "internal_server_error"), {}
 
 
 def code_of(status: int) -> str:
@@ -126,12 +170,18 @@ def shortened(text: str) -> str:
     return text if len(text) <= LONGEST_SAID else f"{text[:LONGEST_SAID]}…"
 
 
+async def on_error(_: Request, error: Exception) -> JSONResponse:
+    status, content, headers = answer_to(error)
+    return JSONResponse(content, status, headers=headers)
+
+
 async def on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    detail = str(error.detail).rstrip(".")
-    if error.status_code in (404, 405):
-        detail = f"{detail}: {request.method} {request.url.path}. GET /docs shows what there is"
-    return JSONResponse(body(f"{detail}.", code_of(error.status_code)), error.status_code, headers=error.headers)
+    if error.status_code not in (404, 405):
+        return await on_error(request, error)
+    detail = f"{str(error.detail).rstrip('.')}: {request.method} {shortened(request.url.path)}."
+    content = body(f"{detail} GET /docs shows what there is.", code_of(error.status_code))
+    return JSONResponse(content, error.status_code, headers=error.headers)
 
 
 async def on_invalid_request(_: Request, error: Exception) -> JSONResponse:
@@ -144,29 +194,10 @@ async def on_invalid_request(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse(body(f"The request cannot be used: {said}.", "invalid_request"), 422)
 
 
-async def on_own_error(_: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, GenreLibError)
-    return JSONResponse(body(str(error), error.code), status_of(error), headers=HEADERS.get(type(error)))
-
-
-async def on_system_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, OSError)
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return await on_unexpected_error(request, error)
-    logger.error("the disk is full: %s", error)
-    detail = "The service's disk is full, so the request could not be taken in; tell whoever runs it."
-    return JSONResponse(body(detail, "disk_full"), 507)
-
-
-async def on_unexpected_error(_: Request, error: Exception) -> JSONResponse:
-    logger.error("a route failed", exc_info=error)
-    return JSONResponse(body(INTERNAL, "internal_server_error"), 500)
-
-
 def install(app: FastAPI) -> None:
     """Make the app answer all of its errors in our shape."""
     app.add_exception_handler(HTTPException, on_http_error)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
-    app.add_exception_handler(GenreLibError, on_own_error)
-    app.add_exception_handler(OSError, on_system_error)
-    app.add_exception_handler(Exception, on_unexpected_error)
+    app.add_exception_handler(GenreLibError, on_error)
+    app.add_exception_handler(OSError, on_error)
+    app.add_exception_handler(Exception, on_error)

@@ -4,18 +4,25 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from genre_lib import __version__
-from genre_lib.service.schemas import Batches, Health, NotReady, ServedModel
+from genre_lib.service.schemas import Batches, Health, NotReady, Process, ServedModel
+from genre_lib.service.worker import Worker
 
 router = APIRouter(tags=["service"])
 
 NOT_READY = "The worker is starting; ask again in a few seconds."
 
 
-@router.get("/health", response_model=Health, responses={503: {"model": NotReady, "description": NOT_READY}})
+@router.get(
+    "/health",
+    summary="How the service is",
+    response_model=Health,
+    responses={503: {"model": NotReady, "description": NOT_READY}},
+)
 def health(request: Request) -> JSONResponse:
-    """200 once the worker can predict, 503 before and while it is started again."""
+    """200 once the worker can predict, 503 before and while it is started again. Needs no key, and is never limited."""
     worker = request.app.state.worker
-    said, ready = worker.status, worker.ready()
+    said, predicting = worker.status, process(worker)
+    ready = predicting.state == "ready"
     model = ServedModel(name=said.model_name, version=said.model_version) if said.model_name else None
     state = Health(
         status="ok" if ready else "starting",
@@ -23,8 +30,23 @@ def health(request: Request) -> JSONResponse:
         model=model,
         error=said.error,
         batches=Batches(passes=said.passes, tracks=said.tracks, mean=round(said.mean_batch, 2)),
+        worker=predicting,
+        analysis=process(request.app.state.analysis),
     )
     if ready:
         return JSONResponse(state.model_dump())
     answer = NotReady(detail=NOT_READY, code="not_ready", **state.model_dump())
     return JSONResponse(answer.model_dump(), 503, headers={"Retry-After": "5"})
+
+
+def process(worker: Worker) -> Process:
+    """How a worker's process is."""
+    said, alive = worker.status, worker.status.alive
+    ready = alive and worker.ready()
+    return Process(
+        state="ready" if ready else "starting" if alive else "ended",
+        pid=said.pid or None,
+        alive=alive,
+        restarts=max(0, said.starts - 1),
+        uptime=round(said.uptime, 1) if alive else 0.0,
+    )

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from typing import Any
 
-from genre_lib.errors import GenreLibError
-from genre_lib.service.errors import INTERNAL, body, status_of
-
-logger = logging.getLogger(__name__)
+from genre_lib.service.errors import answer_to
 
 
 @dataclass(frozen=True)
@@ -49,8 +45,7 @@ class Answer:
 
 def refusal(error: BaseException, request: TrackRequest | None = None) -> Answer:
     """The error as an answer; where the track lies on our disk is told to nobody."""
-    if not isinstance(error, GenreLibError):
-        logger.error("a request failed", exc_info=error)
-        return Answer(500, body(INTERNAL, "internal_server_error"))
-    detail = str(error).replace(request.path, request.filename) if request else str(error)
-    return Answer(status_of(error), body(detail, error.code))
+    status, content, headers = answer_to(error)
+    if request:
+        content["detail"] = content["detail"].replace(request.path, request.filename)
+    return Answer(status, content, headers)

@@ -1,64 +1,92 @@
 """``POST /predict``: one track in, its genres out."""
 
-import asyncio
-import shutil
-import tempfile
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path, PurePath
-from typing import IO, Annotated, BinaryIO
+from typing import Annotated
 
-from fastapi import APIRouter, File, Form, Request, UploadFile
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse
+from pydantic import Field
+from starlette.datastructures import State
 
+from genre_lib.service import bodies
+from genre_lib.service.auth import may_read
+from genre_lib.service.bodies import Files, RequestBody
 from genre_lib.service.errors import responses
-from genre_lib.service.messages import PredictRequest
+from genre_lib.service.messages import Answer, PredictRequest
 from genre_lib.service.schemas import PredictAnswer
+from genre_lib.service.tracks import Source, laid_down
 
 router = APIRouter(tags=["prediction"])
 
-LONGEST_NAME = 100
+REFUSALS = (400, 401, 403, 404, 413, 415, 422, 429, 500, 502, 503, 504, 507)
+"""How a route that takes tracks may refuse."""
 
-Track = Annotated[UploadFile, File(description="A track in any format that FFmpeg knows: mp3, m4a, ogg, flac, wav, …")]
-TopK = Annotated[int, Form(ge=1, description="How many genres to answer with, the likeliest first.")]
-ModelName = Annotated[str | None, Form(description="A name from GET /models; the active model where left out.")]
-Timeline = Annotated[bool, Form(description="Answer with the genre over the length of the track, too.")]
+Url = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=4096,
+        description="http or https, of a public host. It is fetched once and not kept.",
+        examples=["https://example.com/song.mp3"],
+    ),
+]
+
+
+class Asked(RequestBody):
+    """What is asked of a track."""
+
+    model_name: str | None = Field(
+        None, max_length=100, description="A name from GET /models; the active model where left out."
+    )
+    top_k: int = Field(3, ge=1, le=1000, description="How many genres to answer with, the likeliest first.")
+    timeline: bool = Field(False, description="Answer with the genre over the length of the track, too.")
+
+
+class AskedByUrl(Asked):
+    """A track by its address, and what is asked of it."""
+
+    audio_url: Url
+
+
+FILE = Files("file")
 
 
 @router.post(
     "/predict",
+    summary="The genres of a track",
     response_model=PredictAnswer,
     response_model_exclude_unset=True,
-    responses=responses(400, 404, 413, 415, 422, 500, 503, 504),
+    responses=responses(*REFUSALS),
+    dependencies=[Depends(may_read)],
+    openapi_extra=bodies.documented(
+        AskedByUrl,
+        Asked,
+        FILE,
+        a_track_on_the_web={"audio_url": "https://example.com/song.mp3", "top_k": 3},
+        over_its_length={"audio_url": "https://example.com/song.mp3", "top_k": 1, "timeline": True},
+    ),
 )
-async def predict(
-    request: Request, file: Track, top_k: TopK = 3, model_name: ModelName = None, timeline: Timeline = False
-) -> JSONResponse:
-    """The genres of one track. Requests that come at the same time are predicted together."""
-    worker = request.app.state.worker
-    async with laid_down(file, worker.folder) as path:
-        question = PredictRequest(str(path), shown(file.filename), model_name or None, top_k, timeline)
-        answer = await worker.ask(question)
+async def predict(request: Request) -> JSONResponse:
+    """Send the track as `file` in a multipart form, or its address as `audio_url` in JSON.
+
+    Requests that come at the same time are predicted together: `X-Batch-Size` says how many tracks shared the pass. The
+    same audio is not predicted twice: then it says `X-Cache: hit`.
+    """
+    async with bodies.read(request, AskedByUrl, Asked, FILE) as body:
+        asked = body.fields
+        source = asked.audio_url if isinstance(asked, AskedByUrl) else body.files[0]
+        answer = await answer_for(source, asked, request.app.state)
     return JSONResponse(answer.content, answer.status, headers=answer.headers)
 
 
-@asynccontextmanager
-async def laid_down(upload: UploadFile, folder: Path) -> AsyncIterator[Path]:
-    """The upload as a file that the worker can read; gone after the block.
+async def answer_for(source: Source, asked: Asked, state: State) -> Answer:
+    """The worker's answer about one track.
 
-    A path of some bytes goes through LitServe's queues in no time, where an upload of 100 MB would hold up everyone.
+    Raises:
+        FetchError, AudioError: it did not come as far as to the worker.
     """
-    with tempfile.NamedTemporaryFile(dir=folder, prefix="upload-") as file:
-        await asyncio.to_thread(copy, upload.file, file)
-        yield Path(file.name)
-
-
-def copy(source: BinaryIO, target: IO[bytes]) -> None:
-    shutil.copyfileobj(source, target, 1024 * 1024)
-    target.flush()
-
-
-def shown(filename: str | None) -> str:
-    """The client's name for the file, fit for a sentence."""
-    name = "".join(letter for letter in PurePath(filename or "").name if letter.isprintable())
-    return name[:LONGEST_NAME] or "The upload"
+    async with laid_down(source, state) as track:
+        question = PredictRequest(
+            track.path, track.name, asked.model_name or None, asked.top_k, asked.timeline, track.digest
+        )
+        answer: Answer = await state.worker.ask(question)
+        return answer

@@ -35,6 +35,32 @@ class PredictAnswer(Schema):
     warning: str | None = Field(None, description="Only where there is one: that the file was cut off, for example.")
 
 
+class ErrorBody(Schema):
+    """Every error looks like this."""
+
+    detail: str = Field(
+        description="What was expected, what came, what to do.",
+        examples=["song.mp3 is not audio that can be decoded: its bytes are in no known format."],
+    )
+    code: str = Field(description="One word for machines, stable over versions.", examples=["not_audio"])
+
+
+class BatchItem(Schema):
+    """What became of one track of a batch."""
+
+    name: str | None = Field(None, description="The file's name, where files were sent.", examples=["song.mp3"])
+    url: str | None = Field(None, description="The address, where addresses were sent.")
+    status: int = Field(description="What POST /predict would have answered with.", examples=[200])
+    result: PredictAnswer | None = Field(description="Null where there is an error.")
+    error: ErrorBody | None = Field(description="Null where there is a result.")
+
+
+class BatchAnswer(Schema):
+    """An item for each track, in the order in which they were sent."""
+
+    results: list[BatchItem]
+
+
 class ModelEntry(Schema):
     """A model that ``model_name`` may name."""
 
@@ -70,6 +96,16 @@ class Batches(Schema):
     mean: float = Field(description="Tracks a pass; 0 before the first.")
 
 
+class Process(Schema):
+    """A process that works for the service."""
+
+    state: str = Field(description="ready, starting, or ended until it is started again.", examples=["ready"])
+    pid: int | None = Field(None, description="Null until it is started.")
+    alive: bool = Field(description="Whether there is a process of that id.")
+    restarts: int = Field(description="How often it ended by itself and was started again.")
+    uptime: float = Field(description="Seconds since it was started.")
+
+
 class Health(Schema):
     """How the service is."""
 
@@ -78,13 +114,8 @@ class Health(Schema):
     model: ServedModel | None = Field(None, description="Null until one is loaded.")
     error: str | None = Field(None, description="Why a promoted model is not served; the one before goes on.")
     batches: Batches
-
-
-class ErrorBody(Schema):
-    """Every error looks like this."""
-
-    detail: str = Field(description="What was expected, what came, what to do.")
-    code: str = Field(description="One word for machines, stable over versions.", examples=["not_audio"])
+    worker: Process = Field(description="It predicts; without it the status is 503.")
+    analysis: Process = Field(description="It computes descriptors; predictions go on without it.")
 
 
 class NotReady(ErrorBody, Health):

@@ -1,0 +1,165 @@
+"""The pages work without the internet, and the OpenAPI document says what is true."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from service_fakes import client_of
+
+from genre_lib import __version__
+from genre_lib.service.manual import CODES, ERROR_EXAMPLES, TAGS
+from genre_lib.service.schemas import ErrorBody
+from genre_lib.settings import get_settings
+
+OURS = {"/predict", "/predict/batch", "/predict/spotify", "/analyze/features", "/health"}
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> TestClient:
+    folder = tmp_path_factory.mktemp("docs")
+    return client_of(get_settings(models_path=folder / "models", port=8123, max_batch_items=7), folder)
+
+
+@pytest.fixture(scope="module")
+def document(client: TestClient) -> dict[str, Any]:
+    return client.get("/openapi.json").json()
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for path, by_method in document["paths"].items():
+        yield from ((f"{method} {path}", operation) for method, operation in by_method.items())
+
+
+# --- pages ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_page_asks_nobody_but_us(client: TestClient):
+    page = client.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert not re.findall(r"(?:https?:)?//[a-z]", page.text)
+    assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+    assert 'validatorUrl": null' in page.text
+
+
+def test_all_that_the_page_loads_is_there(client: TestClient):
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', client.get("/docs").text)
+    assert len(loaded) == 3
+    for address in loaded:
+        response = client.get(address)
+        assert response.status_code == 200
+        assert len(response.content) > 1000
+
+
+def test_the_assets_are_no_way_to_other_files(client: TestClient):
+    for path in ("../core.py", "..%2fcore.py", "%2e%2e/core.py", "/etc/passwd"):
+        assert client.get(f"/docs/assets/{path}").status_code == 404
+
+
+def test_fastapis_other_pages_are_off(client: TestClient):
+    for path in ("/redoc", "/docs/oauth2-redirect"):
+        assert client.get(path).status_code == 404
+
+
+def test_the_root_leads_on(client: TestClient):
+    browser = client.get("/", headers={"Accept": "text/html,application/xhtml+xml"})
+    assert (browser.status_code, browser.headers["location"]) == (307, "/docs")
+    program = client.get("/").json()
+    assert (program["name"], program["version"]) == ("genre_lib", __version__)
+    assert client.get(program["docs"]).status_code == client.get(program["openapi"]).status_code == 200
+
+
+# --- the document -----------------------------------------------------------------------------------------------------
+
+
+def test_every_route_has_a_summary_and_a_description_and_a_known_tag(document: dict[str, Any]):
+    assert set(document["paths"]) >= OURS
+    tags = {tag["name"] for tag in TAGS}
+    for name, operation in operations(document):
+        assert operation.get("description"), f"{name}: give the route a docstring"
+        assert operation["summary"][0].isupper()
+        assert set(operation["tags"]) <= tags, f"{name}: name its tag in service.manual.TAGS"
+
+
+def test_errors_have_one_shape_and_an_example(document: dict[str, Any]):
+    assert not {"HTTPValidationError", "ValidationError"} & set(document["components"]["schemas"])
+    for name, operation in operations(document):
+        for status, response in operation["responses"].items():
+            content = response.get("content", {}).get("application/json", {})
+            if int(status) >= 400 and (name, status) != ("get /health", "503"):
+                assert content["schema"] == {"$ref": "#/components/schemas/ErrorBody"}, f"{name} {status}"
+                ErrorBody.model_validate(content["example"])
+                assert response["description"]
+
+
+@pytest.mark.parametrize("path", sorted(OURS - {"/health"}))
+def test_every_route_lists_its_statuses(document: dict[str, Any], path: str):
+    told = set(document["paths"][path]["post"]["responses"])
+    assert told >= {"200", "400", "401", "403", "413", "422", "429", "500", "503", "504"}
+    assert path == "/predict/spotify" or told >= {"415", "502"}
+
+
+@pytest.mark.parametrize(
+    ("path", "file"), [("/predict", "file"), ("/predict/batch", "files"), ("/analyze/features", "file")]
+)
+def test_both_forms_of_a_body_are_told_with_every_field(document: dict[str, Any], path: str, file: str):
+    content = document["paths"][path]["post"]["requestBody"]["content"]
+    form, sent = content["multipart/form-data"]["schema"], content["application/json"]["schema"]
+    assert form["required"] == [file]
+    assert form["additionalProperties"] is sent["additionalProperties"] is False
+    assert set(sent["required"]) <= {"audio_url", "audio_urls"}
+    assert set(form["properties"]) - {file} == set(sent["properties"]) - {"audio_url", "audio_urls"}
+    assert all(example["value"] for example in content["application/json"]["examples"].values())
+
+
+def test_references_lead_somewhere(document: dict[str, Any]):
+    named = set(re.findall(r'"#/components/schemas/([^"]+)"', json.dumps(document)))
+    assert named <= set(document["components"]["schemas"])
+
+
+def test_the_manual_tells_this_services_limits(document: dict[str, Any]):
+    text = document["info"]["description"]
+    assert "http://127.0.0.1:8123/predict" in text
+    assert "| a batch | 7 tracks, 500 MiB together |" in text
+    for section in ("Getting started", "Keys", "Formats", "Limits", "Errors"):
+        assert f"## {section}" in text
+
+
+def test_the_manuals_codes_are_those_that_the_sources_give(document: dict[str, Any]):
+    """Names of error types, and words in quotes."""
+    from genre_lib import errors
+
+    types = {
+        kind("").code for kind in vars(errors).values() if isinstance(kind, type) and kind.__name__ != "NotebookFailed"
+    }
+    sources = "".join(path.read_text() for path in Path("genre_lib/service").glob("*.py") if path.name != "manual.py")
+    written = set(re.findall(r'"([a-z_]+)"', sources)) | {"bad_request"}
+    assert set(CODES) <= types | written
+    assert {example["code"] for example in ERROR_EXAMPLES.values()} <= set(CODES)
+    for code, (status, _) in CODES.items():
+        assert 400 <= status < 600, code
+
+
+# --- methods ----------------------------------------------------------------------------------------------------------
+
+
+def test_head_answers_as_get_without_the_body(client: TestClient):
+    for path in ("/docs", "/models", "/openapi.json", "/docs/assets/swagger-ui.css", "/nowhere"):
+        get, head = client.get(path), client.head(path)
+        assert head.status_code == get.status_code
+        assert head.content == b""
+        assert head.headers["content-type"] == get.headers["content-type"]
+    assert client.head("/finetune/events/x").status_code in (404, 405)
+
+
+def test_options_tells_what_may_be_done(client: TestClient):
+    for path, allowed in (("/predict", "OPTIONS, POST"), ("/models", "GET, HEAD, OPTIONS")):
+        response = client.options(path)
+        assert (response.status_code, response.headers["Allow"], response.content) == (204, allowed, b"")
+    assert client.options("/nowhere").status_code in (404, 405)
+    assert client.get("/predict").headers["Allow"] == "POST"
