@@ -212,10 +212,13 @@ def test_a_store_that_cannot_be_used_is_one_error(address: str):
     assert "secret" not in str(caught.value)
 
 
-def test_a_store_that_is_down_lets_all_through_with_a_warning(caplog: pytest.LogCaptureFixture):
+@pytest.mark.parametrize("accepts", [False, True])
+def test_a_store_that_is_down_lets_all_through_with_a_warning(accepts: bool, caplog: pytest.LogCaptureFixture):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        address = f"redis://:hunter2@127.0.0.1:{probe.getsockname()[1]}/0"  # bound, and nobody listens
+        if accepts:  # connections, and then says nothing
+            probe.listen()
+        address = f"redis://:hunter2@127.0.0.1:{probe.getsockname()[1]}/0"
         service = Service(rate_limit="1/hour", rate_limit_store=address)
         with caplog.at_level(logging.WARNING):
             answers = service.ask(*[{"key": "wrong"}] * 5)

@@ -79,7 +79,7 @@ def tell_what_is_open(document: dict[str, Any], settings: Settings) -> None:
         if isinstance(operation, dict) and mark in operation.get("security", []):
             operation["security"].remove(mark)
             operation["security"] += [] if settings.read_requires_key else [{}]
-    document["components"]["securitySchemes"].pop(Anonymous.scheme_name, None)
+    document.get("components", {}).get("securitySchemes", {}).pop(Anonymous.scheme_name, None)
 
 
 def admitted(key: str | None, keys: Iterable[ApiKey]) -> str:

@@ -10,6 +10,7 @@ worker answers on a few cores; they keep a single client from more than that.
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import logging
 import math
@@ -156,8 +157,9 @@ class Counter:
             return None
         asked = self.limiter.hit if counted else self.limiter.test
         try:
-            allowed = await asked(rate, *client)
-            stats = await self.limiter.get_window_stats(rate, *client)
+            async with asyncio.timeout(STORE_SECONDS):  # Redis' client tries several times
+                allowed = await asked(rate, *client)
+                stats = await self.limiter.get_window_stats(rate, *client)
         except Exception as error:  # whatever the store's client raises, it is no reason to refuse a request
             self.silent_until = time.monotonic() + SILENT_SECONDS
             logger.warning(
