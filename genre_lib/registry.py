@@ -7,10 +7,8 @@ The served one is named by the file ``active.json`` there, which is replaced who
 from __future__ import annotations
 
 import json
-import math
 import re
 import shutil
-import struct
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +17,7 @@ from typing import Any
 from genre_lib.errors import ModelExists, ModelInUse, ModelInvalid, ModelNameInvalid, ModelNotFound
 from genre_lib.files import put_new, replace_folder, staged_folder, write_whole
 from genre_lib.settings import Settings
+from genre_lib.weights import count_parameters
 
 POINTER = "active.json"
 UNREADABLE = "unreadable"
@@ -26,9 +25,6 @@ UNREADABLE = "unreadable"
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What a model may be called: no separators and no leading dot, so a name is never a path elsewhere."""
-
-HEADER_BYTES = 8 * 1024**2
-"""The most that a weights file may say of its tensors; a large transformer's takes a tenth of a MiB."""
 
 
 @dataclass(frozen=True)
@@ -76,13 +72,23 @@ def describe(folder: Path, *, active: bool = False) -> ModelInfo:
         folder=folder,
         kind=str(config.get("model_type", "unknown")),
         genres=_genres(folder, config),
-        parameters=_parameters(folder),
+        parameters=count_parameters(folder),
         size_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         created=datetime.fromtimestamp((folder / "config.json").stat().st_mtime, UTC).isoformat(timespec="seconds"),
         base_model=base if isinstance(base, str) else None,
         active=active,
         metrics=_json(folder / "metrics.json"),
     )
+
+
+def find(name: str, settings: Settings) -> ModelInfo:
+    """What can be said of the model of that name; one that cannot be read is of the kind ``unreadable``.
+
+    Raises:
+        ModelNotFound: there is none.
+    """
+    folder = by_name(name, settings)
+    return _described(folder, folder == _served(settings))
 
 
 def by_name(name: str, settings: Settings) -> Path:
@@ -135,9 +141,9 @@ def promote(name: str, settings: Settings) -> Path:
     Raises:
         ModelNotFound, ModelInvalid: it is not there, or cannot be loaded.
     """
-    from genre_lib.models.folder import load  # seconds of imports that listing does not need
+    from genre_lib.inference import load_model  # seconds of imports that listing does not need
 
-    load(by_name(name, settings))
+    load_model(by_name(name, settings))
     return set_active(name, settings)
 
 
@@ -273,28 +279,3 @@ def _json(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def _parameters(folder: Path) -> int:
-    """Numbers in a folder's weights, by the headers of its safetensors files alone."""
-    weights = list(folder.glob("*.safetensors"))
-    try:
-        count = sum(map(_numbers, weights))
-    except (OSError, ValueError, struct.error, KeyError, TypeError) as error:
-        raise ModelInvalid(f"{folder} holds weights that cannot be read. Copy or train the model anew.") from error
-    if not weights:
-        raise ModelInvalid(f"{folder} is no model folder: it holds no safetensors file. Copy or train the model anew.")
-    return count
-
-
-def _numbers(weights: Path) -> int:
-    """Eight bytes of length, then JSON with the tensors' shapes and where each ends."""
-    with weights.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > HEADER_BYTES:
-            raise ValueError("no header")
-        header = json.loads(file.read(length))
-    tensors = [entry for name, entry in header.items() if name != "__metadata__"]
-    if weights.stat().st_size < 8 + length + max((entry["data_offsets"][1] for entry in tensors), default=0):
-        raise ValueError("cut off")
-    return sum(math.prod(entry["shape"]) for entry in tensors)

@@ -20,6 +20,7 @@ from genre_lib.inference import Predictor
 from genre_lib.service import model_cache
 from genre_lib.service.model_cache import ModelCache, bytes_of
 from genre_lib.settings import Settings, get_settings
+from genre_lib.weights import bytes_of_tensors
 
 
 @pytest.fixture
@@ -138,7 +139,7 @@ def test_the_least_used_is_forgotten_and_never_the_active_one(models: ModelCache
 
 def test_the_limit_holds_while_a_model_is_loaded_too(models: ModelCache, load: Counted, publish, size: int, settings):
     publish("a", "b")
-    assert model_cache.bytes_on_disk(settings.models_path / "a") == pytest.approx(size, rel=0.01)
+    assert bytes_of_tensors(settings.models_path / "a") == pytest.approx(size, rel=0.01)
     limited(models, 2 * size)
     models.named("a")
     sizes = []

@@ -8,7 +8,9 @@ from fastapi import APIRouter
 from starlette.formparsers import MultiPartParser
 
 from genre_lib import registry
+from genre_lib.files import sweep
 from genre_lib.service import (
+    activate,
     analyze,
     docs,
     errors,
@@ -19,6 +21,7 @@ from genre_lib.service import (
     predict_batch,
     scrape,
     spotify,
+    upload,
 )
 from genre_lib.service.fetch import Fetcher
 from genre_lib.service.limits import MIB, Bound, Deadline, InFlightLimit, UploadLimit
@@ -36,6 +39,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     analyze.router,
     health.router,
     models.router,
+    upload.router,
+    activate.router,
     scrape.router,
 )
 """One for each concept; a new one is added here."""
@@ -77,7 +82,7 @@ def bounds(settings: Settings) -> Middlewares:
         (UploadLimit, {"max_bytes": FORM_BYTES, "forms": forms(settings)}),
         (InFlightLimit, {"most": settings.max_requests_in_flight}),
         (RateLimit, {"rates": read_rates(settings), "keys": settings.api_keys, "store": rate_limit_store(settings)}),
-        (Deadline, {"seconds": settings.request_timeout}),
+        (Deadline, {"seconds": settings.request_timeout, "under": {"/models/": settings.model_timeout}}),
         (TrustedProxies, {"networks": settings.trusted_proxies}),
         (metrics.RequestMetrics, {}),
     ]
@@ -87,7 +92,8 @@ def forms(settings: Settings) -> dict[str, Bound]:
     """What the forms of the routes that take files may hold."""
     track = Bound(settings.max_audio_bytes + FORM_BYTES, "audio_too_large")
     batch = Bound(settings.max_batch_bytes + FORM_BYTES, "audio_too_large")
-    return {"/predict": track, "/predict/batch": batch, "/analyze/features": track}
+    model = Bound(settings.max_model_bytes + FORM_BYTES, "model_too_large")
+    return {"/predict": track, "/predict/batch": batch, "/analyze/features": track, "/models/upload": model}
 
 
 def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
@@ -99,6 +105,7 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
         ServerFailed: the HTTP process ended by itself.
     """
     registry.describe(registry.active(settings))
+    sweep(settings.models_path)  # what a server that was killed while it took in a model left there
     quiet_logs()
     # OpenMP's threads spin while they wait for each other; beside other programs that made the network ten times slower
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -114,3 +121,4 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
         server = create_server(settings, folder)
         server.on_started = started
         run(server, settings.host, settings.port)
+    sweep(settings.models_path)

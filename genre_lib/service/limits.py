@@ -98,28 +98,34 @@ class InFlightLimit:
 
 
 class Deadline:
-    """504 for what is not answered after ``seconds``, the upload included; an answer that has begun goes on."""
+    """504 for what is not answered after ``seconds``, the upload included; an answer that has begun goes on.
 
-    def __init__(self, app: ASGIApp, *, seconds: float) -> None:
+    Args:
+        under: other seconds for paths by how they begin.
+    """
+
+    def __init__(self, app: ASGIApp, *, seconds: float, under: Mapping[str, float] | None = None) -> None:
         self.app = app
         self.seconds = seconds
+        self.under = dict(under or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
-        scope[DEADLINE] = asyncio.get_running_loop().time() + self.seconds
+        seconds = next((own for begin, own in self.under.items() if scope["path"].startswith(begin)), self.seconds)
+        scope[DEADLINE] = asyncio.get_running_loop().time() + seconds
 
         async def send_in_time(message: Message) -> None:
             timeout.reschedule(None)
             await send(message)
 
         try:
-            async with asyncio.timeout(self.seconds) as timeout:
+            async with asyncio.timeout(seconds) as timeout:
                 await self.app(scope, receive, send_in_time)
         except TimeoutError:
             if not timeout.expired():
                 raise
-            detail = f"There was no answer within {self.seconds:g} seconds; try again, or send a shorter track."
+            detail = f"There was no answer within {seconds:g} seconds; try again, or send a shorter track."
             await JSONResponse(body(detail, "request_timeout"), 504)(scope, receive, send)
 
 

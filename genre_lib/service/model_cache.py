@@ -17,6 +17,7 @@ from genre_lib.errors import GenreLibError
 from genre_lib.inference import Predictor
 from genre_lib.service import metrics
 from genre_lib.settings import Settings
+from genre_lib.weights import bytes_of_tensors
 
 logger = logging.getLogger(__name__)
 
@@ -63,16 +64,6 @@ def bytes_of(predictor: Predictor) -> int:
     network = predictor.network
     storages = [tensor.untyped_storage() for tensor in (*network.parameters(), *network.buffers())]
     return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
-
-
-def bytes_on_disk(folder: Path) -> int:
-    """What a model will take in memory, by its weights' files; a safetensors file begins with its header's length."""
-    total = 0
-    for path in folder.glob("*.safetensors"):
-        with path.open("rb") as file:
-            header = 8 + int.from_bytes(file.read(8), "little")
-        total += max(0, path.stat().st_size - header)
-    return total
 
 
 class ModelCache:
@@ -185,7 +176,7 @@ class ModelCache:
     def _load(self, key: Key, future: Future[Predictor]) -> None:
         """Outside of the lock: it takes seconds, in which others are served."""
         try:
-            self._make_room(bytes_on_disk(key[0]))
+            self._make_room(bytes_of_tensors(key[0]))
             predictor = self.load(key[0])
             self._keep(key, predictor)
         except Exception as error:

@@ -61,26 +61,6 @@ class BatchAnswer(Schema):
     results: list[BatchItem]
 
 
-class ModelEntry(Schema):
-    """A model that ``model_name`` may name."""
-
-    name: str
-    active: bool = Field(description="Whether it answers where no model is named.")
-    kind: str = Field(description="The network's architecture.", examples=["genre_cnn"])
-    genres: list[str]
-    parameters: int = Field(description="Numbers in the weights.")
-    size_bytes: int
-    created: str = Field(description="ISO 8601.")
-    base_model: str | None = Field(None, description="The model that it was fine-tuned from.")
-    accuracy: float | None = Field(None, description="On tracks that it was not trained on; null if unmeasured.")
-
-
-class ModelList(Schema):
-    """All models, by name."""
-
-    models: list[ModelEntry]
-
-
 class ServedModel(Schema):
     """The model that answers where none is named."""
 
