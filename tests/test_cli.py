@@ -79,7 +79,15 @@ def test_help_imports_nothing_heavy():
     code = "import sys; from genre_lib.cli import main; main(['--help']); print(*sys.modules)"
     modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert "typer" in modules
-    assert not set(modules) & {"torch", "pandas", "av", "litserve", "papermill", "transformers", "matplotlib"}
+    heavy = {"torch", "pandas", "av", "litserve", "papermill", "transformers", "matplotlib", "numpy", "pydantic"}
+    assert not set(modules) & heavy
+
+
+@pytest.mark.parametrize("arguments", [["models", "list"], ["predict", "--help"], ["predict", "x", "--loud"]])
+def test_what_predicts_nothing_imports_no_torch(arguments: list[str]):
+    code = f"import sys; from genre_lib.cli import main; main({arguments}); print(*sys.modules)"
+    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not set(modules) & {"torch", "numpy", "av", "transformers"}
 
 
 @pytest.mark.parametrize(

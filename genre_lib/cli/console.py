@@ -10,11 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
-from rich.text import Text
-
 from genre_lib.errors import ConfigurationError
 
 
@@ -37,6 +32,10 @@ def print_lines(lines: dict[str, Any]) -> None:
 
 def print_table(columns: list[str], rows: Iterable[list[str]], file: TextIO | None = None) -> None:
     """A table as wide as the terminal; where there is none, as wide as it needs, so that nothing is cut off."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     file = file or sys.stdout
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
@@ -83,9 +82,14 @@ def require_writable(output: Path) -> None:
 @contextlib.contextmanager
 def progress_bar(title: str, quiet: bool = False) -> Iterator[Callable[..., None]]:
     """A bar on standard error, where that is a terminal; called with what is done, the total, and perhaps a text."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    shown_there = sys.stderr.isatty() and not quiet
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown_there) as progress:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=None)
 
         def advance(done: int, total: int, text: str | None = None) -> None:

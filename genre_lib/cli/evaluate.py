@@ -8,9 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from genre_lib.cli.console import interval, print_lines, shown
-from genre_lib.cli.options import DataOption, ModelOption, existing, model_folder
+from genre_lib.cli.options import DataOption, ModelOption, existing, get_settings, model_folder
 from genre_lib.errors import ConfigurationError
-from genre_lib.settings import get_settings
 
 
 def evaluate(

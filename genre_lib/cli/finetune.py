@@ -13,12 +13,12 @@ import typer
 
 from genre_lib.cli.console import print_lines, progress_bar, say
 from genre_lib.cli.evaluate import print_evaluation
-from genre_lib.cli.options import SYNTHETIC, DataOption, ModelOption, existing
+from genre_lib.cli.options import SYNTHETIC, DataOption, ModelOption, existing, get_settings
 from genre_lib.errors import ConfigurationError, ModelExists, RunStopped
-from genre_lib.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from genre_lib.runs import Run
+    from genre_lib.settings import Settings
     from genre_lib.training_config import TrainingConfig
 
 

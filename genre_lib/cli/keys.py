@@ -9,8 +9,8 @@ import typer
 from genre_lib import api_keys
 from genre_lib.api_keys import ApiKey
 from genre_lib.cli.console import say, write_text
+from genre_lib.cli.options import get_settings
 from genre_lib.errors import ConfigurationError
-from genre_lib.settings import get_settings
 
 app = typer.Typer(help="Make and list the API keys of the service.", no_args_is_help=True)
 

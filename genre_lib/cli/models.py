@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genre_lib.cli.console import interval, print_lines, print_table, shown, write_text
-from genre_lib.cli.options import ListFormat, ListFormatOption
-from genre_lib.settings import get_settings
+from genre_lib.cli.options import ListFormat, ListFormatOption, get_settings
 
 if TYPE_CHECKING:
     from genre_lib.registry import ModelInfo

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genre_lib.settings import Settings
+if TYPE_CHECKING:
+    from genre_lib.settings import Settings
 
 SYNTHETIC = "synthetic"
 """The word that stands for the built-in catalogue, where a path is expected."""
@@ -24,6 +25,13 @@ DataOption = Annotated[
     str | None, typer.Option(help="A folder per genre, a CSV, or 'synthetic'.", show_default="FINE_TUNE_DATA_PATH")
 ]
 ListFormatOption = Annotated[ListFormat, typer.Option("--format", help="How to print it.")]
+
+
+def get_settings(**overrides: object) -> Settings:
+    """The settings; what reads them is imported here, for neither help nor a wrong option needs it."""
+    from genre_lib import settings
+
+    return settings.get_settings(**overrides)
 
 
 def existing(place: str) -> str:

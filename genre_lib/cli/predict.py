@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from genre_lib.cli.console import print_table, progress_bar, require_writable, say, sink
-from genre_lib.cli.options import ModelOption, model_folder
+from genre_lib.cli.options import ModelOption, get_settings, model_folder
 from genre_lib.errors import AudioError, ConfigurationError
-from genre_lib.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from genre_lib.inference import TrackPrediction
+    from genre_lib.settings import Settings
 
 
 class PredictFormat(StrEnum):

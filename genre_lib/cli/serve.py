@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from genre_lib.settings import get_settings
+from genre_lib.cli.options import get_settings
 
 
 def serve(
