@@ -159,7 +159,7 @@ class Server:
         return f"http://127.0.0.1:{self.port}"
 
     def wait(self) -> None:
-        for _ in range(600):
+        for _ in range(1200):
             assert self.process.poll() is None, self.output.read_text()
             try:
                 if httpx.get(f"{self.url}/health").status_code == 200:
@@ -182,7 +182,7 @@ def server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         tiny_model,
         API_KEYS=KEYS,
         READ_REQUIRES_KEY="true",
-        RATE_LIMIT_FAILED_KEYS="8/minute",
+        RATE_LIMIT_FAILED_KEYS="5/hour",
         RATE_LIMIT_STORE="memory://",
     )
     try:
@@ -196,14 +196,13 @@ def test_no_key_is_in_what_the_server_answers_or_writes(server: Server):
     wrong = "genre_" + "wrong" * 8
     answers = []
     with httpx.Client(base_url=server.url) as asking:
-        for key, statuses in ((ANN, {200, 401, 404, 422}), (wrong, {401, 404, 429})):
+        for key in (ANN, wrong):
             for headers in ({"X-API-Key": key}, {"Authorization": f"Bearer {key}"}):
                 for method, path in (("GET", "/models"), ("GET", "/nowhere"), ("POST", "/predict"), ("GET", "/health")):
                     answers.append(asking.request(method, path, headers=headers))
-                    assert answers[-1].status_code in statuses | {200}
             answers.append(asking.get("/models", params={"api_key": key}))
-            assert answers[-1].status_code in (401, 429)
-    assert {answer.status_code for answer in answers} >= {200, 401, 404, 422}
+            assert answers[-1].status_code == 401
+    assert {answer.status_code for answer in answers} >= {200, 401, 404, 429}
     server.stop()
     written = server.output.read_text() + "".join(f"{answer.headers} {answer.text}" for answer in answers)
     secrets = (ANN, BOB, wrong, api_keys.digest(ANN), api_keys.digest(wrong))
