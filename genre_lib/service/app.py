@@ -14,6 +14,8 @@ from genre_lib.service import (
     analyze,
     docs,
     errors,
+    events,
+    finetune,
     health,
     metrics,
     models,
@@ -41,6 +43,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     models.router,
     upload.router,
     activate.router,
+    finetune.router,
+    events.router,
     scrape.router,
 )
 """One for each concept; a new one is added here."""
@@ -96,6 +100,11 @@ def forms(settings: Settings) -> dict[str, Bound]:
     return {"/predict": track, "/predict/batch": batch, "/analyze/features": track, "/models/upload": model}
 
 
+def is_open_wide(settings: Settings) -> bool:
+    """Whether other machines reach the port, and need no key."""
+    return not settings.api_keys and settings.host not in LOOPBACK
+
+
 def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
     """Serve at the settings' host and port until a signal says to end.
 
@@ -113,7 +122,7 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
     def started(said: WorkerStatus) -> None:
         address = f"http://{settings.host}:{settings.port}"
         say(f"Serving {said.model_name} ({said.model_version}) at {address}; its pages are at {address}/docs.")
-        if not settings.api_keys and settings.host not in LOOPBACK:
+        if is_open_wide(settings):
             say(f"warning: {OPEN_WIDE}")
 
     with shared_folder() as folder:

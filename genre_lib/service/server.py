@@ -27,6 +27,7 @@ from genre_lib.errors import ConfigurationError, GenreLibError, ModelInvalid
 from genre_lib.service import metrics, status
 from genre_lib.service.analysis_api import AnalysisAPI
 from genre_lib.service.api import GenreAPI, WorkerAPI
+from genre_lib.service.finetune import starting_queued_jobs
 from genre_lib.service.worker import Worker, watch
 from genre_lib.settings import Settings
 
@@ -80,7 +81,8 @@ class GenreServer(LitServer):
         """The HTTP process's life: it looks after the worker meanwhile."""
         async with super().lifespan(app):
             watching = asyncio.create_task(watch(self, [self.worker, self.analysis]))
-            yield
+            async with starting_queued_jobs(app):
+                yield
             watching.cancel()
 
     def launch_inference_worker(self, lit_api: LitAPI) -> list:
