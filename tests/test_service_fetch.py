@@ -31,7 +31,8 @@ from genre_lib.errors import (
     UrlUnreachable,
 )
 from genre_lib.service import addresses
-from genre_lib.service.fetch import Fetched, Fetcher, checked_url, file_name
+from genre_lib.service.fetch import Fetched, Fetcher
+from genre_lib.service.urls import checked_url, file_name
 from genre_lib.settings import get_settings
 
 SOUND = b"RIFF" + bytes(range(256)) * 40

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path, PurePosixPath
-from urllib.parse import unquote
+from pathlib import Path
 
 import httpcore
 import httpx
@@ -34,24 +32,18 @@ from genre_lib.errors import (
     UrlUnreachable,
     first_line,
 )
-from genre_lib.service import addresses
 from genre_lib.service.allowed_hosts import AllowedHosts
 from genre_lib.service.connections import CheckedBackend, Resolve, look_up
+from genre_lib.service.urls import checked_url, file_name, host_of
 from genre_lib.settings import MIB, Settings
 
 logging.getLogger("httpcore").setLevel(logging.INFO)  # at DEBUG it logs where redirects lead, with their tokens
 
-LONGEST_URL = 4096
-LONGEST_NAME = 100
 MOST_REDIRECTS = 5
 REDIRECTS = frozenset({301, 302, 303, 307, 308})
 CONNECT_SECONDS = 10.0
 SILENT_SECONDS = 10.0
 """How long a server may send nothing; one that drips ends at the total."""
-
-HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*")
-NUMBER = re.compile(r"(0x[0-9a-f]*|[0-9]+)$")
-"""A last label like this makes the system read the whole host as an IPv4 address: 127.1, 0x7f.1, 2130706433."""
 
 PLAYLISTS = frozenset({"audio/mpegurl", "audio/x-mpegurl", "audio/x-scpls"})
 """Lists of further addresses, which nobody has checked."""
@@ -177,52 +169,6 @@ class Fetcher:
         )
 
 
-def checked_url(text: str) -> httpx.URL:
-    """The URL, read once: what is checked is what is connected to.
-
-    Raises:
-        UrlRefused: it is no address of a file on the web, or one in disguise.
-    """
-    if len(text) > LONGEST_URL:
-        raise UrlRefused(f"The URL has {len(text)} letters, and at most {LONGEST_URL} are allowed.")
-    if not text.isprintable() or any(letter in text for letter in " \\"):
-        raise UrlRefused("The URL holds a space, a backslash or a control character; write those percent-encoded.")
-    try:
-        url = httpx.URL(text)
-        host = host_of(url).removesuffix(".")
-    except (httpx.InvalidURL, UnicodeError):
-        raise UrlRefused("The URL cannot be read; send one such as https://example.com/song.mp3.") from None
-    if url.scheme not in ("http", "https"):
-        raise UrlRefused("The URL must begin with http:// or https://; upload the file if it lies elsewhere.")
-    if url.port == 0:  # httpcore would take the scheme's own in its place
-        raise UrlRefused("The URL's port is 0, which is none; leave it out.")
-    if url.userinfo:
-        raise UrlRefused("The URL holds a user name or a password; send an address that opens without them.")
-    require_host(host)
-    return url.copy_with(host=host, fragment=None)
-
-
-def host_of(url: httpx.URL) -> str:
-    """As it was checked; ``url.host`` would read ``xn--…`` back, and fails where it means nothing."""
-    return url.raw_host.decode("ascii")
-
-
-def require_host(host: str) -> None:
-    """Refuse hosts that are neither a name nor an address in its usual form.
-
-    Raises:
-        UrlRefused: says what is wrong.
-    """
-    if addresses.parse(host) and "%" not in host:
-        return
-    if not HOST.fullmatch(host):
-        raise UrlRefused(
-            "The URL's host is neither a name nor an address; send one such as https://example.com/song.mp3."
-        )
-    if NUMBER.fullmatch(host.rpartition(".")[2]):
-        raise UrlRefused("The URL's host is an address in an unusual form; write an IPv4 address as four numbers.")
-
-
 def redirected(url: httpx.URL, response: httpcore.Response) -> httpx.URL:
     """Where a redirect leads, checked as the first address was.
 
@@ -289,12 +235,6 @@ def header(response: httpcore.Response, name: str) -> str:
     """A header of the answer, empty where it is missing."""
     wanted = name.encode()
     return next((value.decode("latin-1").strip() for key, value in response.headers if key.lower() == wanted), "")
-
-
-def file_name(url: httpx.URL) -> str:
-    """What the file is called in messages to the client."""
-    last = PurePosixPath(unquote(url.raw_path.decode("ascii").partition("?")[0], errors="replace")).name
-    return "".join(letter for letter in last if letter.isprintable())[:LONGEST_NAME] or "The file"
 
 
 @cache
