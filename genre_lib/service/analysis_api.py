@@ -53,9 +53,9 @@ class AnalysisAPI(WorkerAPI):
             logger.error("an analysis took longer than %g seconds and is ended", self.settings.request_timeout)
             os._exit(1)
 
-    def predict(self, x: list[TrackRequest]) -> list[Answer]:
-        """An answer for every request, in their order; never raises for one of them."""
-        return [self.answer(request) for request in x]
+    def answers(self, requests: list[TrackRequest]) -> list[Answer]:
+        """The descriptors of each track, or why there are none."""
+        return [self.answer(request) for request in requests]
 
     def answer(self, request: TrackRequest) -> Answer:
         """The descriptors of one track, or why there are none."""

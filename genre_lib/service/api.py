@@ -14,6 +14,7 @@ from litserve import LitAPI
 from genre_lib.errors import GenreLibError
 from genre_lib.service import status
 from genre_lib.service.loop import PatientLoop
+from genre_lib.service.memory import give_back
 from genre_lib.service.messages import Answer, PredictRequest
 from genre_lib.service.status import WorkerStatus
 from genre_lib.settings import Settings
@@ -22,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 WATCH_SECONDS = 0.5
 """How often a worker looks after itself, and for its parent."""
+
+TRIM_SECONDS = 10.0
+"""How often one that has work gives memory back."""
 
 
 class WorkerAPI(LitAPI):
@@ -40,11 +44,13 @@ class WorkerAPI(LitAPI):
         super().__init__(loop=PatientLoop(), **options)
         self.settings = settings
         self.folder = folder
+        self.worked = False
 
     def setup(self, device: str) -> None:
         """Load what the answers need; where that cannot be, end the worker and leave the reason."""
         leave_interrupts_to_the_main_process()
         self.status, self.told = WorkerStatus.begun(self.folder, self.status_file), WorkerStatus()
+        self.status.write(self.folder, self.status_file)
         try:
             self.load()
         except GenreLibError as error:
@@ -63,6 +69,7 @@ class WorkerAPI(LitAPI):
 
     def watch(self, parent: int) -> None:
         """Look after things; end when the main process is gone."""
+        trimmed = time.monotonic()
         while os.getppid() == parent:
             time.sleep(WATCH_SECONDS)
             try:
@@ -70,6 +77,9 @@ class WorkerAPI(LitAPI):
                 self.tell()
             except Exception:  # a full disk, say: this thread must outlive it
                 logger.exception("%s could not look after itself", self.title)
+            if self.worked and time.monotonic() - trimmed > TRIM_SECONDS:
+                self.worked, trimmed = False, time.monotonic()
+                give_back()
         os._exit(1)
 
     def tell(self) -> None:
@@ -77,6 +87,15 @@ class WorkerAPI(LitAPI):
         if self.status != self.told:
             self.status.write(self.folder, self.status_file)
             self.told = replace(self.status)
+
+    def predict(self, x: list[Any]) -> list[Answer]:
+        """An answer for every request, in their order; never raises for one of them."""
+        self.worked = True
+        return self.answers(x)
+
+    def answers(self, requests: list[Any]) -> list[Answer]:
+        """What :meth:`predict` answers."""
+        raise NotImplementedError
 
     def batch(self, inputs: list[Any]) -> list[Any]:
         """As they are: tracks of different lengths make no tensor."""
@@ -120,9 +139,9 @@ class GenreAPI(WorkerAPI):
         self.status.error = self.models.error
         super().tell()
 
-    def predict(self, x: list[PredictRequest]) -> list[Answer]:
-        """An answer for every request, in their order; never raises for one of them."""
-        return self.predictor.answers(x)
+    def answers(self, requests: list[PredictRequest]) -> list[Answer]:
+        """What genres each track has, or why that cannot be said."""
+        return self.predictor.answers(requests)
 
 
 def leave_interrupts_to_the_main_process() -> None:

@@ -85,7 +85,7 @@ class BatchPredictor:
         """Answers to the first request and to the others with its content."""
         same = [i for i, request in missed.items() if request.content == missed[first].content]
         if isinstance(outcome.heard, BaseException):
-            return {i: refusal(outcome.heard, missed[i]) for i in same}
+            return {i: refusal(outcome.heard, missed[i], heard_at=missed[first].path) for i in same}
         answers = {i: hit(predictor, missed[i], outcome.heard) for i in same}
         answers[first] = told(predictor, missed[first], outcome.heard, {"X-Batch-Size": str(outcome.batch_size)})
         return answers

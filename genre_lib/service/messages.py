@@ -43,9 +43,13 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def refusal(error: BaseException, request: TrackRequest | None = None) -> Answer:
-    """The error as an answer; where the track lies on our disk is told to nobody."""
+def refusal(error: BaseException, request: TrackRequest | None = None, heard_at: str | None = None) -> Answer:
+    """The error as an answer; where the track lies on our disk is told to nobody.
+
+    Args:
+        heard_at: where the track lay that the error is about, if it was another one with the same content.
+    """
     status, content, headers = answer_to(error)
     if request:
-        content["detail"] = content["detail"].replace(request.path, request.filename)
+        content["detail"] = content["detail"].replace(heard_at or request.path, request.filename)
     return Answer(status, content, headers)

@@ -14,7 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import av
 import httpx
+import numpy as np
 import psutil
 import pytest
 
@@ -23,6 +25,7 @@ from genre_lib.settings import get_settings
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 120
+MAX_SECONDS = 60
 
 
 @dataclass
@@ -52,8 +55,15 @@ class Server:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def worker(self) -> psutil.Process:
-        """The process with the model in it: the largest."""
-        return max(self.children(), key=lambda process: process.memory_info().rss)
+        """The process with the model in it."""
+        return psutil.Process(self.health()["worker"]["pid"])
+
+    def analysis(self) -> psutil.Process:
+        """The process that computes descriptors."""
+        return psutil.Process(self.health()["analysis"]["pid"])
+
+    def analyze(self, name: str, content: bytes) -> httpx.Response:
+        return httpx.post(f"{self.url}/analyze/features", files={"file": (name, content)}, timeout=150)
 
 
 def free_port() -> int:
@@ -76,7 +86,9 @@ def start(folder: Path, model: Path) -> Server:
         "MODELS_PATH": str(folder / "models"),
         "TMPDIR": str(folder),
         "OMP_NUM_THREADS": "1",
+        "CACHE_PATH": str(folder / "cache"),
         "MAX_AUDIO_BYTES": str(3 * 1024**2),
+        "MAX_AUDIO_SECONDS": str(MAX_SECONDS),
         "REQUEST_TIMEOUT": "120",
     }
     with (folder / "log").open("wb") as log:
@@ -127,6 +139,23 @@ def wav(tmp_path: Path, tone, write_wav) -> bytes:
     return write_wav(tmp_path / "tone.wav", tone(5.0)).read_bytes()
 
 
+def other(wav: bytes, number: int) -> bytes:
+    """The same sound as other content: bytes behind the samples, which no decoder reads."""
+    return wav + b"other" + number.to_bytes(4, "big")
+
+
+def bomb(path: Path, seconds: int) -> bytes:
+    """Silence in FLAC: hours of it in less than a MiB."""
+    with av.open(str(path), "w") as file:
+        stream = file.add_stream("flac", rate=8000, layout="mono", format="s16")
+        for start in range(0, seconds * 8000, 4000):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 4000), np.int16), "s16", "mono")
+            frame.sample_rate, frame.pts = 8000, start
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    return path.read_bytes()
+
+
 def is_error(response: httpx.Response, status: int, code: str) -> bool:
     return (response.status_code, response.json()["code"], set(response.json())) == (status, code, {"detail", "code"})
 
@@ -142,6 +171,51 @@ def test_a_good_file(server: Server, wav: bytes):
     assert (answer["model_name"], answer["duration"], len(answer["predictions"])) == ("tiny", 5.0, 2)
     assert answer["predictions"][0]["confidence"] >= answer["predictions"][1]["confidence"]
     assert server.predict("tone.wav", wav, timeline=True).json()["timeline"][-1]["end"] == 5.0
+
+
+def test_the_same_content_is_predicted_once(server: Server, wav: bytes):
+    fresh = server.predict("one.wav", other(wav, 1000), top_k=4)
+    again = server.predict("two.wav", other(wav, 1000), top_k=4)
+    assert fresh.headers["X-Batch-Size"] == "1"
+    assert (again.headers["X-Cache"], again.content) == ("hit", fresh.content)
+
+
+def test_a_batch_shares_passes_and_keeps_its_order(server: Server, wav: bytes):
+    before = server.health()["batches"]
+    contents = [other(wav, 2000 + number) for number in range(8)]
+    contents[3] = b"broken " * 99
+    files = [("files", (f"{number}.wav", content)) for number, content in enumerate(contents)]
+    response = httpx.post(f"{server.url}/predict/batch", files=files, data={"top_k": 1}, timeout=150)
+    items = response.json()["results"]
+    assert [item["name"] for item in items] == [f"{number}.wav" for number in range(8)]
+    assert [item["status"] for item in items] == [200, 200, 200, 415, 200, 200, 200, 200]
+    until(
+        lambda: server.health()["batches"]["tracks"] >= before["tracks"] + 7, "the worker told its counts", seconds=10
+    )
+    assert server.health()["batches"]["passes"] - before["passes"] < 7
+
+
+def test_descriptors(server: Server, wav: bytes):
+    until(lambda: server.health()["analysis"]["state"] == "ready", "the analysis process is warm")
+    answer = server.analyze("tone.wav", wav)
+    assert answer.status_code == 200
+    told = answer.json()
+    assert told["duration"] == pytest.approx(5.0)
+    assert told["loudness"] == pytest.approx(-9.7, abs=0.5)  # a sine at half of full scale, at -9.03 dB
+    assert server.analyze("again.wav", wav).json() == told
+    assert is_error(server.analyze("x.mp3", b"no audio " * 100), 415, "not_audio")
+
+
+def test_a_track_that_unfolds_to_hours_ends_at_the_limit(server: Server, tmp_path: Path):
+    content = bomb(tmp_path / "bomb.flac", seconds=4 * 3600)
+    assert len(content) < 2 * 1024**2
+    decoded = MAX_SECONDS * 22050 * 4
+    for process, ask in ((server.worker(), server.predict), (server.analysis(), server.analyze)):
+        before = process.memory_info().rss
+        response = ask("bomb.flac", content)
+        assert is_error(response, 422, "audio_too_long")
+        assert str(server.folder) not in response.text
+        assert process.memory_info().rss < before + 8 * decoded  # four hours would take 240 times as much
 
 
 def test_bad_requests(server: Server, wav: bytes):
@@ -166,7 +240,7 @@ def test_every_odd_file(server: Server, real_data: Path):
 def test_eight_clients_with_one_broken_file_in_ten(server: Server, wav: bytes):
     def post(number: int) -> tuple[bool, httpx.Response]:
         broken = number % 10 == 9
-        return broken, server.predict("x.mp3", b"broken " * 99 if broken else wav)
+        return broken, server.predict("x.mp3", b"broken " * 99 if broken else other(wav, number))
 
     with ThreadPoolExecutor(8) as clients:
         responses = list(clients.map(post, range(80)))
@@ -207,6 +281,25 @@ def test_a_killed_worker_is_started_again(server: Server, wav: bytes):
     assert server.worker().pid != worker.pid
 
 
+def test_a_killed_analysis_holds_up_no_prediction_and_is_started_again(server: Server, wav: bytes):
+    analysis, worker = server.analysis(), server.worker()
+    with ThreadPoolExecutor(1) as client:
+        os.kill(analysis.pid, signal.SIGSTOP)
+        request = client.submit(server.analyze, "x.wav", other(wav, 3000))
+        until(lambda: list(server.folder.glob("genre-serve-*/upload-*")) != [], "the track lies there", seconds=10)
+        assert server.predict("x.wav", wav).status_code == 200
+        analysis.kill()
+        until(lambda: server.health()["analysis"]["state"] != "ready", "the death is noticed")
+        assert server.predict("x.wav", other(wav, 3001)).status_code == 200
+        response = request.result()
+    assert response.status_code == 200 or is_error(response, 503, "worker_died")
+    until(lambda: server.health()["analysis"]["state"] == "ready", "the analysis process is back")
+    assert server.analyze("x.wav", wav).status_code == 200
+    assert server.health()["analysis"]["restarts"] == 1
+    assert server.analysis().pid != analysis.pid
+    assert server.worker().pid == worker.pid
+
+
 def test_a_port_in_use_is_told_before_anything_starts(server: Server):
     command = [sys.executable, REPOSITORY / "serve.py", "--port", str(server.port)]
     second = subprocess.run(command, env=server.environment, capture_output=True, text=True)
@@ -217,7 +310,7 @@ def test_a_port_in_use_is_told_before_anything_starts(server: Server):
 
 def test_sigterm_ends_everything(server: Server):
     processes = server.children()
-    assert len(processes) >= 3
+    assert len(processes) >= 4
     server.process.send_signal(signal.SIGTERM)
     assert server.process.wait(timeout=30) == 0
     until(lambda: ended(processes), "no process is left", seconds=5)
@@ -226,6 +319,25 @@ def test_sigterm_ends_everything(server: Server):
         again.bind(("127.0.0.1", server.port))
     assert not list(server.folder.glob("genre-serve-*"))
     assert "Traceback" not in server.log
+
+
+def test_a_killed_http_process_ends_the_server(tiny_model: Path, tmp_path: Path):
+    """LitServe itself would go on without a port."""
+    server = start(tmp_path, tiny_model)
+    processes = server.children()
+    with httpx.Client() as client:
+        client.get(f"{server.url}/health")
+        answering = next(process for process in processes if answers_at(process, server.port))
+    answering.kill()
+    assert server.process.wait(timeout=60) == 1
+    assert "The HTTP process ended by itself" in server.log
+    until(lambda: ended(processes), "no process is left", seconds=20)
+
+
+def answers_at(process: psutil.Process, port: int) -> bool:
+    """Whether the process has a client: others hold the port, too, which they were started with."""
+    connections = process.net_connections("tcp")
+    return any(one.laddr.port == port and one.status == psutil.CONN_ESTABLISHED for one in connections)
 
 
 def test_a_killed_main_process_leaves_no_orphans(tiny_model: Path, tmp_path: Path):
