@@ -50,7 +50,9 @@ class TrainingConfig(BaseModel):
         0.01, ge=0, le=1, description="AdamW's weight decay, on tensors of two or more dimensions."
     )
     gradient_clip: float | None = Field(5.0, gt=0, description="Largest norm of the gradients; none: not bounded.")
-    freeze: Literal["none", "backbone"] = Field("none", description="What does not learn: 'backbone' leaves the head.")
+    freeze: Literal["none", "norms", "backbone"] = Field(
+        "none", description="What does not learn: batch norms' statistics ('norms'), or all but the head ('backbone')."
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all genres.")
     ema_decay: float | None = Field(
         None, gt=0, lt=1, description="Validate and save a moving average of the weights with this decay; none: off."

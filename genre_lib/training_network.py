@@ -69,7 +69,7 @@ def fast_layout(model: GenreModel) -> Any:
 
 def recipe_of(config: TrainingConfig) -> Recipe:
     shared = {field.name for field in fields(Recipe)} & set(TrainingConfig.model_fields)
-    return Recipe(**{name: getattr(config, name) for name in shared}, freeze_backbone=config.freeze == "backbone")
+    return Recipe(**{name: getattr(config, name) for name in shared})
 
 
 def augment_of(config: TrainingConfig, model: GenreModel) -> LogMelAugment | None:

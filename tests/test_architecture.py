@@ -19,6 +19,7 @@ ROWS: list[set[str]] = [
         *("data.catalogue", "data.splits", "data.check", "data.fingerprint", "data.opening", "data.synthetic"),
         "networks.*",
         *("models", "models.logmel", "models.cnn", "models.augment", "models.folder", "models.head"),
+        *("models.musicnn", "models.musicnn_weights", "models.tensorflow_checkpoint"),
         *("descriptors", "metrics", "plots", "spotify", "spotify.*"),
     },
     {"data.features", "data.datamodule", "models.classifier", "inference", "runs", "registry"},

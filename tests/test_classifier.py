@@ -77,7 +77,7 @@ def test_a_track_is_the_mean_of_its_clips(network):
 
 
 def test_a_frozen_backbone_stays_at_rest(network):
-    module = GenreClassifier(network, Recipe(freeze_backbone=True))
+    module = GenreClassifier(network, Recipe(freeze="backbone"))
     module.train()
     module.on_train_batch_start(None, 0)
     assert not network.backbone.training and network.dropout.training

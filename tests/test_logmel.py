@@ -10,7 +10,7 @@ from transformers import AutoFeatureExtractor
 import genre_lib.models  # noqa: F401
 from genre_lib.models.logmel import LogMelFeatureExtractor
 from genre_lib.networks import logmel
-from genre_lib.networks.logmel import LOG_FLOOR, LogMel, mel_banks
+from genre_lib.networks.logmel import LogMel, mel_banks
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_frames_of_a_clip_are_a_slice_of_the_tracks(extractor, noise):
 
 def test_silence_is_the_floor(extractor):
     values = extractor(np.zeros(512, np.float32), return_tensors="np").input_values
-    assert np.allclose(values, np.log(LOG_FLOOR))
+    assert np.allclose(values, np.log(LogMel.floor))
 
 
 def test_ten_times_the_amplitude_is_a_hundred_times_the_power(extractor, noise):
@@ -66,7 +66,7 @@ def test_forms_of_a_batch_agree(extractor, noise, form):
 def test_shorter_ones_are_filled_with_silence(extractor, noise):
     values = extractor([noise, noise[:600]], return_tensors="np").input_values
     assert values.shape == (2, 32, 59)
-    assert np.allclose(values[1, :, -1], np.log(LOG_FLOOR))
+    assert np.allclose(values[1, :, -1], np.log(LogMel.floor))
     assert extractor(noise[:5], return_tensors="np").input_values.shape == (1, 32, 1)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,6 +60,22 @@ def models_promote(name: Annotated[str, typer.Argument(help="Name of the model."
 
     folder = registry.promote(name, get_settings())
     print(f"{name} is the active model now: {folder}")
+
+
+@app.command("import")
+def models_import(
+    package: Annotated[Path, typer.Argument(help="musicnn's package: pip download musicnn==0.1.0 --no-deps")],
+    name: Annotated[str, typer.Option(help="What the model is called from now on.")] = "musicnn",
+) -> None:
+    """Make a base model of musicnn's published weights, which know the tags of the Million Song Dataset."""
+    from genre_lib import registry
+    from genre_lib.models import folder
+    from genre_lib.models.musicnn_weights import read
+
+    model = read(package)
+    with tempfile.TemporaryDirectory(prefix="genre-import-") as aside:
+        place = registry.publish(folder.save(model, Path(aside) / "model").folder or aside, name, get_settings())
+    print(f"{name} is in {place}; its outputs are {len(model.genres)} tags. genre finetune --base-model {name}")
 
 
 @app.command("remove")

@@ -1,8 +1,8 @@
 """Networks and their feature extractors, in the Hugging Face format.
 
-Importing this package makes the CNN known to transformers' Auto classes, so that ``AutoModelForAudioClassification``
-and ``pipeline("audio-classification", model=folder)`` work on its folders as on any other's. It imports transformers, which
-takes seconds; the networks themselves, and all that prediction needs, are in :mod:`genre_lib.networks`.
+Importing this package makes ours known to transformers' Auto classes, so that ``AutoModelForAudioClassification``
+and ``pipeline("audio-classification", model=folder)`` work on their folders as on any other's. It imports transformers,
+which takes seconds; the networks themselves, and all that prediction needs, are in :mod:`genre_lib.networks`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,12 @@ from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForAudioClas
 
 from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
 from genre_lib.models.logmel import LogMelFeatureExtractor
+from genre_lib.models.musicnn import MusicnnForAudioClassification, MusicnnModelConfig
 
-AutoConfig.register(GenreCNNConfig.model_type, GenreCNNConfig, exist_ok=True)
-AutoFeatureExtractor.register(GenreCNNConfig, LogMelFeatureExtractor, exist_ok=True)
-AutoModelForAudioClassification.register(GenreCNNConfig, GenreCNNForAudioClassification, exist_ok=True)
+for config, network in (
+    (GenreCNNConfig, GenreCNNForAudioClassification),
+    (MusicnnModelConfig, MusicnnForAudioClassification),
+):
+    AutoConfig.register(config.model_type, config, exist_ok=True)
+    AutoFeatureExtractor.register(config, LogMelFeatureExtractor, exist_ok=True)
+    AutoModelForAudioClassification.register(config, network, exist_ok=True)

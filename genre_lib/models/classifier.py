@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from genre_lib import metrics
 from genre_lib.clips import pool
 from genre_lib.models.augment import LogMelAugment, mixup
-from genre_lib.models.head import freeze_backbone, rest_frozen
+from genre_lib.models.head import freeze_backbone, rest_frozen, rest_norms
 
 CLIPS_AT_ONCE = 64
 """Clips that validation gives to the network together, so that long tracks need no more memory than short ones."""
@@ -35,7 +35,7 @@ class Recipe:
     mixup_share: float = 1.0
     label_smoothing: float = 0.0
     logit_adjustment: float = 0.0
-    freeze_backbone: bool = False
+    freeze: str = "none"
     seed: int = 0
 
 
@@ -70,7 +70,7 @@ class GenreClassifier(LightningModule):
         self.register_buffer("class_weights", _tensor(class_weights, self.classes), persistent=False)
         self.register_buffer("log_prior", _tensor(class_shares, self.classes).clamp(min=1e-6).log(), persistent=False)
         self.validated: list[tuple[np.ndarray, np.ndarray]] = []
-        if recipe.freeze_backbone:
+        if recipe.freeze == "backbone":
             freeze_backbone(network)
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -87,6 +87,8 @@ class GenreClassifier(LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         rest_frozen(self.network)  # Lightning puts the whole network into training mode
+        if self.recipe.freeze == "norms":
+            rest_norms(self.network)
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:
         inputs, targets = batch["inputs"], functional.one_hot(batch["targets"], self.classes).float()

@@ -31,6 +31,13 @@ def freeze_backbone(network: PreTrainedModel) -> None:
     backbone(network).requires_grad_(False)
 
 
+def rest_norms(network: nn.Module) -> None:
+    """Let batch norms keep the statistics that they came with: those of a small collection are no better."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()
+
+
 def rest_frozen(network: PreTrainedModel) -> None:
     """Put frozen parts into evaluation mode: without dropout, and with the statistics of batch norms left alone."""
     body = backbone(network)
@@ -104,6 +111,7 @@ def _genre_of_rows(network: PreTrainedModel) -> list[int]:
 def _relabel(network: PreTrainedModel, genres: Sequence[str], genre_of_rows: list[int]) -> None:
     network.config.id2label = dict(enumerate(genres))
     network.config.label2id = {genre: index for index, genre in enumerate(genres)}
+    network.config.problem_type = None  # tags may hold together; a track has one genre
     network.num_labels = len(genres)  # type: ignore[assignment]
     if hasattr(network.config, "subclass_genre"):
         network.config.subclass_genre = genre_of_rows if len(genre_of_rows) > len(genres) else None

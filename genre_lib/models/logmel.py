@@ -31,11 +31,12 @@ class LogMelFeatureExtractor(SequenceFeatureExtractor, LogMel):
         f_max: float | None = None,
         mean: float = -4.3,
         std: float = 4.8,
+        floor: float = 1e-8,
         **kwargs: Any,
     ) -> None:
         kwargs["return_attention_mask"] = False
         SequenceFeatureExtractor.__init__(self, feature_size, sampling_rate, padding_value, **kwargs)
-        LogMel.__init__(self, feature_size, sampling_rate, n_fft, hop_length, f_min, f_max, mean, std)
+        LogMel.__init__(self, feature_size, sampling_rate, n_fft, hop_length, f_min, f_max, mean, std, floor)
 
     def __call__(
         self,

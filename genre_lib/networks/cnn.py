@@ -7,13 +7,14 @@ tagging models" (2020, arXiv:2006.00751).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 from torch.nn import functional
+
+from genre_lib.networks.stored import Output, StoredConfig
 
 MODEL_TYPE = "genre_cnn"
 """What ``config.json`` calls the network."""
@@ -84,36 +85,10 @@ class CNNShape:
 
 
 @dataclass(eq=False, repr=False)
-class CNNConfig(CNNShape):
-    """The content of a ``config.json``: the network's shape, and what else prediction asks for.
+class CNNConfig(CNNShape, StoredConfig):
+    """The content of a ``config.json``: the network's shape, and what else prediction asks for."""
 
-    Args:
-        id2label: genre of each logit.
-        inference: lengths and temperature, as :class:`genre_lib.networks.folder.InferenceSettings` has them.
-        base_model: name of the model that this one was fine-tuned from.
-    """
-
-    id2label: dict[int, str] = field(default_factory=dict)
-    inference: dict[str, Any] | None = None
-    base_model: str | None = None
     model_type: str = MODEL_TYPE
-
-    @classmethod
-    def from_json(cls, stored: Mapping[str, Any]) -> CNNConfig:
-        """From the content of ``config.json``; what else stands there is passed over.
-
-        Raises:
-            ValueError: a value that no network can be built with.
-        """
-        config = cls(**{known.name: stored[known.name] for known in fields(cls) if known.name in stored})
-        config.id2label = {int(index): label for index, label in config.id2label.items()}
-        config.check_shape(config.num_labels)
-        return config
-
-    @property
-    def num_labels(self) -> int:
-        """Genres that the network tells apart."""
-        return len(self.id2label)
 
 
 class ResidualBlock(nn.Module):
@@ -193,12 +168,6 @@ class GenreCNNLayers(nn.Module):
         genre = torch.tensor(self.config.subclass_genre, device=outputs.device)
         member = functional.one_hot(genre, len(self.config.id2label or ())).float()
         return (outputs.float().softmax(-1) @ member).clamp_min(1e-8).log()
-
-
-class Output(NamedTuple):
-    """What the network says: logits [batch, genres]."""
-
-    logits: torch.Tensor
 
 
 class GenreCNN(GenreCNNLayers):

@@ -12,9 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 
-LOG_FLOOR = 1e-8
-"""Power added before the logarithm: about 80 dB below a full-scale band, so that silence stays finite."""
-
 FRAMES_AT_ONCE = 4096
 """Frames that are transformed together, so that an hour of music needs no more memory than a minute."""
 
@@ -39,6 +36,8 @@ class LogMel:
         hop_length: samples from a frame to the next.
         f_min, f_max: edges of the lowest and the highest band in Hz; ``f_max`` defaults to the Nyquist frequency.
         mean, std: of log-mel values over music, in nepers of power.
+        floor: power added before the logarithm, so that silence stays finite; the default is about 80 dB below a
+            full-scale band.
     """
 
     feature_size: int = 128
@@ -49,6 +48,7 @@ class LogMel:
     f_max: float | None = None
     mean: float = -4.3
     std: float = 4.8
+    floor: float = 1e-8
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> LogMel:
@@ -62,7 +62,13 @@ class LogMel:
             value = getattr(found, name)
             if type(value) is not int or value < 1:
                 raise ValueError(f"{name} must be a whole number above zero, and is {value!r}")
-        for name, value in {"f_min": found.f_min, "f_max": found.top, "mean": found.mean, "std": found.std}.items():
+        for name, value in {
+            "f_min": found.f_min,
+            "f_max": found.top,
+            "mean": found.mean,
+            "std": found.std,
+            "floor": found.floor,
+        }.items():
             if type(value) not in {int, float}:
                 raise ValueError(f"{name} must be a number, and is {value!r}")
         return found
@@ -92,11 +98,7 @@ class LogMel:
         window, banks = self._front_end(waveform.device)
         frames = waveform.unfold(-1, self.n_fft, self.hop_length)
         power = torch.cat([mel_power(part, window, banks) for part in frames.split(FRAMES_AT_ONCE, dim=-2)], dim=-2)
-        return (self.compress(power) - self.mean).div(self.std).transpose(-1, -2)
-
-    def compress(self, power: torch.Tensor) -> torch.Tensor:
-        """Mel power → its logarithm, before mean and deviation are taken out."""
-        return (power + LOG_FLOOR).log()
+        return ((power + self.floor).log() - self.mean).div(self.std).transpose(-1, -2)
 
     @torch.no_grad()
     def features(

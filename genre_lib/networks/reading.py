@@ -1,4 +1,4 @@
-"""The CNN's folder, read into the plain network without transformers.
+"""Folders of our own networks, read into the plain ones without transformers.
 
 What :func:`genre_lib.models.folder.load` refuses is refused here too: weights that lack a tensor of the network, hold
 another one or one of another shape, files that are no JSON or no safetensors, values that nothing can be built with.
@@ -12,8 +12,9 @@ from typing import Any
 
 import torch
 from safetensors.torch import load as read_safetensors
+from torch import nn
 
-from genre_lib.networks.cnn import MODEL_TYPE, CNNConfig, GenreCNN
+from genre_lib.networks import cnn, musicnn
 from genre_lib.networks.folder import (
     CONFIG,
     PREPROCESSOR,
@@ -28,12 +29,18 @@ from genre_lib.networks.folder import (
 )
 from genre_lib.networks.logmel import LogMel
 
+NETWORKS: dict[str, tuple[type[Any], type[nn.Module]]] = {
+    cnn.MODEL_TYPE: (cnn.CNNConfig, cnn.GenreCNN),
+    musicnn.MODEL_TYPE: (musicnn.MusicnnConfig, musicnn.Musicnn),
+}
+"""Configuration and network by ``model_type``."""
+
 EXTRACTOR_TYPES = {None, "LogMelFeatureExtractor"}
-"""``feature_extractor_type`` of the CNN's front end; where none is named, the model type says it."""
+"""``feature_extractor_type`` of their front end; where none is named, the model type says it."""
 
 
 def is_plain(folder: Path | str) -> bool:
-    """Whether the folder holds a CNN with its own front end, and its weights in one file.
+    """Whether the folder holds a network of ours with its front end, and its weights in one file.
 
     Raises:
         ModelNotFound: there is no such folder.
@@ -43,23 +50,25 @@ def is_plain(folder: Path | str) -> bool:
     require_files(folder)
     with as_model_invalid(folder):
         config, preprocessor = _json(folder / CONFIG), _json(folder / PREPROCESSOR)
-    is_cnn = config.get("model_type") == MODEL_TYPE
-    return is_cnn and preprocessor.get("feature_extractor_type") in EXTRACTOR_TYPES and (folder / WEIGHTS).is_file()
+    ours = config.get("model_type") in NETWORKS
+    return ours and preprocessor.get("feature_extractor_type") in EXTRACTOR_TYPES and (folder / WEIGHTS).is_file()
 
 
 def read(folder: Path | str, device: str = "cpu") -> LoadedModel:
-    """Read the CNN's folder, ready to predict.
+    """Read such a folder, ready to predict.
 
     Raises:
         ModelNotFound: there is no such folder.
-        ModelInvalid: a file is missing, or cannot be read as the CNN.
+        ModelInvalid: a file is missing, or cannot be read as one of our networks.
     """
     folder = Path(folder)
     require_files(folder)
     with as_model_invalid(folder):
-        config = CNNConfig.from_json(_json(folder / CONFIG))
+        stored = _json(folder / CONFIG)
+        config_class, network_class = NETWORKS[stored["model_type"]]
+        config = config_class.from_json(stored)
         require_labels(config)
-        network = _with_weights(config, folder / WEIGHTS)
+        network = _with_weights(network_class, config, folder / WEIGHTS)
         extractor = LogMel.from_json(_json(folder / PREPROCESSOR))
         inference = inference_settings(config)
     network.to(resolve_device(device)).eval()
@@ -73,10 +82,10 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _with_weights(config: CNNConfig, path: Path) -> GenreCNN:
+def _with_weights(network_class: type[nn.Module], config: Any, path: Path) -> nn.Module:
     """The network with the file's weights, in float32; none is made before all of them are known to fit."""
     with torch.device("meta"):
-        network = GenreCNN(config)
+        network = network_class(config)
     # Read, and not mapped: the file may be written anew while the network is in use.
     stored = read_safetensors(path.read_bytes())
     expected = network.state_dict()
