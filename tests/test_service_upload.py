@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import io
 import json
@@ -276,7 +277,9 @@ def test_numbers_that_are_not_finite_are_refused(files: Files, tmp_path: Path):
         ("config.json", b"{", "no JSON"),
         ("config.json", b"[" * 100_000, "no JSON"),
         ("config.json", b"[]", "must hold an object"),
-        ("model.safetensors", b"broken", "could not be read"),
+        ("model.safetensors", b"broken", "weights that cannot be read"),
+        ("more.safetensors", b"broken", "weights that cannot be read"),
+        ("model.safetensors", struct.pack("<Q", 2) + b"{}", "weights lack"),
         ("preprocessor_config.json", b'{"sampling_rate": 1}', "could not be read|samples a second"),
         ("metrics.json", b'{"accuracy": "good"}', r"metrics\.json is no evaluation that can be read \(accuracy"),
         ("metrics.json", b'{"accuracy": {"value": 1e999}}', "no evaluation"),
@@ -291,7 +294,7 @@ def test_missing_files_are_refused(files: Files, tmp_path: Path):
     for name in ("config.json", "preprocessor_config.json", "model.safetensors"):
         folder = tmp_path / name
         folder.mkdir()
-        with pytest.raises(ModelInvalid, match=f"missing: {name}"):
+        with pytest.raises(ModelInvalid, match=f"missing: {name}|{name} is missing|no safetensors file"):
             check({other: data for other, data in files.items() if other != name}, folder)
 
 
@@ -312,7 +315,7 @@ def test_a_model_is_tried_in_a_process_of_its_own(tiny_model: Path, settings: Se
     shutil.copytree(tiny_model, tmp_path / "broken")
     (tmp_path / "broken" / "model.safetensors").write_bytes(b"broken")
     reason = tried(tmp_path / "broken", settings)
-    assert reason.startswith("Expected an audio classifier in mine, and it could not be read")
+    assert reason.startswith("mine holds weights that cannot be read")
     assert str(tmp_path) not in reason
 
 
@@ -323,6 +326,39 @@ def test_a_trial_that_takes_too_long_is_killed(tiny_model: Path, settings: Setti
     hurried = settings.model_copy(update={"model_check_timeout": 0.01})
     assert tried(tiny_model, hurried) == "mine took longer than 0.01 seconds to be unpacked, loaded and run."
     assert begun[0].returncode == -9
+
+
+def test_a_trial_ends_when_nobody_can_wait_for_it_any_more(tiny_model: Path):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    command = [sys.executable, "-m", "genre_lib.service.model_check", str(tiny_model), "--parent", str(gone.pid)]
+    assert subprocess.run(command, stdout=subprocess.PIPE).returncode == 1
+
+
+def test_an_upload_that_is_given_up_is_told(tiny_model: Path):
+    told = threading.Event()
+
+    def work(cancelled: threading.Event) -> None:
+        assert cancelled.wait(10)
+        told.set()
+
+    async def give_up() -> None:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(model_trial.in_turn(work), 0.1)
+
+    asyncio.run(give_up())
+    assert told.wait(10)
+
+
+@pytest.mark.parametrize(("code", "says"), [("import os; os.abort()", "ended the process"), ("1 / 0", None)])
+def test_a_trial_that_ends_by_itself(tiny_model: Path, settings: Settings, monkeypatch, code: str, says: str | None):
+    real = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **options: real([sys.executable, "-c", code], **options))
+    if says:
+        assert says in tried(tiny_model, settings)
+        return
+    with pytest.raises(model_trial.TrialFailed):
+        tried(tiny_model, settings)
 
 
 def test_a_trial_that_nobody_waits_for_is_killed(tiny_model: Path, settings: Settings):
@@ -412,7 +448,7 @@ def test_of_two_uploads_of_a_name_one_wins(client: TestClient, settings: Setting
 def test_a_refused_model_leaves_nothing(client: TestClient, settings: Settings, files: Files):
     for content, says in (
         (with_entry(files, "../evil.json"), "leads out"),
-        (zipped(files | {"model.safetensors": b"broken"}), "an audio classifier in mine"),
+        (zipped(files | {"model.safetensors": b"broken"}), "mine holds weights"),
         (b"", "no zip"),
     ):
         response = post(client, content)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genre_lib.errors import GenreLibError, UploadRefused, first_line
+from genre_lib.registry import describe
 from genre_lib.service.model_schemas import METRICS, fault, parsed_metrics
 from genre_lib.service.model_zip import unpack
 
@@ -43,10 +44,11 @@ CUSTOM_CODE = frozenset({"auto_map", "custom_pipelines"})
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--parent", type=int, default=os.getppid(), help="the process that waits for the answer")
     parser.add_argument("--zip", type=int, help="file descriptor of a zip to unpack into the folder first")
     parser.add_argument("--max-bytes", type=int, default=0, help="of the unpacked files")
     asked = parser.parse_args()
-    threading.Thread(target=end_with_parent, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=end_with_parent, args=(asked.parent,), daemon=True).start()
     print(json.dumps(tried(asked.folder, asked.zip, asked.max_bytes)), flush=True)
     return 0
 
@@ -74,14 +76,15 @@ def check(folder: Path) -> None:
 
     Raises:
         UploadRefused: what it says of itself makes no sense here, or what it answers.
-        ModelInvalid: it cannot be loaded.
+        ModelInvalid: it cannot be described, or cannot be loaded.
     """
     require_plain_json(folder)
+    describe(folder)
     require_metrics(folder)
     from genre_lib.inference import Predictor  # seconds of imports, which most refusals come without
 
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
-    with memory_limit(RUNNING_BYTES + 3 * weights):
+    with memory_limit(RUNNING_BYTES + 3 * weights), blamed_on_the_model():
         predictor = Predictor.from_folder(folder, device="cpu")
         require_sane(predictor)
         require_finite(predictor)
@@ -168,6 +171,18 @@ def require_finite(predictor: Predictor) -> None:
         raise UploadRefused("The model does not give one number for each of its genres.")
     if not np.isfinite(logits).all():
         raise UploadRefused("The model gives numbers that are not finite for a second of noise.")
+
+
+@contextmanager
+def blamed_on_the_model() -> Iterator[None]:
+    """Whatever a network or a strange configuration raises, as a refusal; what is wrong before is our own fault."""
+    try:
+        yield
+    except (GenreLibError, MemoryError, OSError):
+        raise
+    except Exception as error:
+        reason = f"{type(error).__name__}: {first_line(str(error))[:200]}"
+        raise UploadRefused(f"The model cannot be run: {reason}.") from error
 
 
 @contextmanager

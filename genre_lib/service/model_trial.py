@@ -33,6 +33,10 @@ class Cancelled(Exception):
     """Nobody waits for it any more."""
 
 
+class TrialFailed(Exception):
+    """The process that tries models has a fault of its own."""
+
+
 async def in_turn(work: Callable[[threading.Event], Result]) -> Result:
     """Do something that takes seconds in a thread, one at a time; the event tells it that nobody waits any more."""
     cancelled = threading.Event()
@@ -56,6 +60,7 @@ def refusal(
     Raises:
         OSError: the files could not be written.
         Cancelled: the event was set.
+        TrialFailed: it is not the model's fault.
     """
     process = begin(folder, settings, packed)
     try:
@@ -64,8 +69,10 @@ def refusal(
         return f"{name} took longer than {settings.model_check_timeout:g} seconds to be unpacked, loaded and run."
     finally:
         kill(process)
-    if process.returncode != 0:
+    if process.returncode < 0:
         return f"{name} ended the process that tried it, as a model does that takes too much memory."
+    if process.returncode > 0:
+        raise TrialFailed("a model could not be tried; what its process said is in the log")
     found = result_in(output)
     if "errno" in found:
         raise OSError(found["errno"], os.strerror(found["errno"]))
@@ -74,7 +81,7 @@ def refusal(
 
 
 def begin(folder: Path, settings: Settings, packed: IO[bytes] | None) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "genre_lib.service.model_check", str(folder)]
+    command = [sys.executable, "-m", "genre_lib.service.model_check", str(folder), "--parent", str(os.getpid())]
     handed = [] if packed is None else [packed.fileno()]
     for descriptor in handed:
         command += ["--zip", str(descriptor), "--max-bytes", str(settings.max_model_bytes)]
