@@ -335,10 +335,12 @@ def base_of(model_folder: Path | str) -> Path | None:
 
 
 def _inherited_sources(model: GenreModel) -> list[str]:
-    """What the model's base had learned from; where the base does not say, that it is not known."""
+    """What the model's base had learned from; where neither it nor its weights say it, that it is not known."""
     base = getattr(model.network.config, "base_model", None)
     folder = base_of(model.folder) if base and model.folder is not None else None
-    return model_card.inherited_sources(folder) or ([f"the music of {base}"] if base else [])
+    carried = getattr(model.network.config, "trained_on", None) or []
+    found = sorted({*model_card.inherited_sources(folder), *carried})
+    return found or ([f"the music of {base}"] if base else [])
 
 
 def _counts(splits: pd.Series) -> dict[str, int]:

@@ -46,6 +46,12 @@ SOURCES: dict[str, Source] = {
         "none: unlicensed commercial recordings, research use only",
         True,
     ),
+    "million-song": Source(
+        "Million Song Dataset with Last.fm's tags",
+        "Bertin-Mahieux et al., 2011; weights by Pons and Serra, 2019, arXiv:1909.06654",
+        "weights: ISC, copyright Music Technology Group, Universitat Pompeu Fabra",
+        False,
+    ),
 }
 """Public sets by the name that a catalogue's ``source`` column gives them."""
 

@@ -50,8 +50,10 @@ class TrainingConfig(BaseModel):
         0.01, ge=0, le=1, description="AdamW's weight decay, on tensors of two or more dimensions."
     )
     gradient_clip: float | None = Field(5.0, gt=0, description="Largest norm of the gradients; none: not bounded.")
-    freeze: Literal["none", "norms", "backbone"] = Field(
-        "none", description="What does not learn: batch norms' statistics ('norms'), or all but the head ('backbone')."
+    freeze: Literal["none", "norms", "front", "backbone"] = Field(
+        "none",
+        description="What rests: batch norms' statistics ('norms'), with them the first layers, which cost most of the "
+        "time ('front'), or all but the head ('backbone').",
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all genres.")
     ema_decay: float | None = Field(
@@ -142,8 +144,8 @@ class TrainingConfig(BaseModel):
             "architecture and feature_extractor are for init='scratch'; a base model brings its own.": not scratch
             and bool(self.architecture or self.feature_extractor),
             "base_model and init='scratch' contradict each other; leave one out.": scratch and bool(self.base_model),
-            "freeze='backbone' needs a base model; with init='scratch' the backbone knows nothing.": scratch
-            and self.freeze == "backbone",
+            f"freeze={self.freeze!r} needs a base model; with init='scratch' the backbone knows nothing.": scratch
+            and self.freeze != "none",
             "subclasses='source' shapes the CNN's head; it needs init='scratch'.": not scratch
             and self.subclasses != "none",
             "evaluation_strategy='steps' needs eval_steps.": self.evaluation_strategy == "steps"

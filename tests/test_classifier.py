@@ -94,3 +94,14 @@ def test_one_step_of_the_module_is_a_step_of_torch(network):
     network.eval()
     expected = functional.cross_entropy(network(batch["inputs"]).logits, batch["targets"])
     assert module.training_step(batch, 0).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_a_resting_front_keeps_its_weights_and_every_norm_its_statistics(network):
+    module = GenreClassifier(network, Recipe(freeze="front"))
+    module.train()
+    module.on_train_batch_start(None, 0)
+    norms = [part for part in network.modules() if isinstance(part, torch.nn.modules.batchnorm._BatchNorm)]
+    assert norms and not any(part.training for part in norms)
+    learning = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
+    assert not any(name.startswith(("backbone.stem", "backbone.input_norm")) for name in learning)
+    assert {"classifier.weight", "backbone.stages.0.conv1.weight"} <= learning

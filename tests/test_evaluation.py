@@ -187,3 +187,6 @@ def test_what_the_base_had_learned_from_is_inherited(tiny_model, catalogue, tmp_
     (base / "metrics.json").unlink()
     found = evaluation.evaluate(tmp_path / "tuned", catalogue, device="cpu")
     assert found.metrics["data"]["inherited_sources"] == ["the music of base"]
+    tuned.network.config.trained_on = ["million-song"]
+    found = evaluation.evaluate(save(tuned, tmp_path / "carried"), catalogue, device="cpu")
+    assert found.metrics["data"]["inherited_sources"] == ["million-song"]

@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 from genre_lib import metrics
 from genre_lib.clips import pool
 from genre_lib.models.augment import LogMelAugment, mixup
-from genre_lib.models.head import freeze_backbone, rest_frozen, rest_norms
+from genre_lib.models.head import freeze_backbone, freeze_front, rest_frozen, rest_norms
 
 CLIPS_AT_ONCE = 64
 """Clips that validation gives to the network together, so that long tracks need no more memory than short ones."""
@@ -70,6 +70,8 @@ class GenreClassifier(LightningModule):
         self.register_buffer("class_weights", _tensor(class_weights, self.classes), persistent=False)
         self.register_buffer("log_prior", _tensor(class_shares, self.classes).clamp(min=1e-6).log(), persistent=False)
         self.validated: list[tuple[np.ndarray, np.ndarray]] = []
+        if recipe.freeze == "front":
+            freeze_front(network)
         if recipe.freeze == "backbone":
             freeze_backbone(network)
 
@@ -87,7 +89,7 @@ class GenreClassifier(LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         rest_frozen(self.network)  # Lightning puts the whole network into training mode
-        if self.recipe.freeze == "norms":
+        if self.recipe.freeze in ("norms", "front"):
             rest_norms(self.network)
 
     def training_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> torch.Tensor:

@@ -60,6 +60,11 @@ class GenreCNNForAudioClassification(GenreCNNLayers, PreTrainedModel):
         output = SequenceClassifierOutput(loss=loss, logits=logits)
         return output.to_tuple() if return_dict is False else output
 
+    def freeze_feature_encoder(self) -> None:
+        """Let the first convolution and the norms around it rest; transformers' name for it."""
+        for part in (self.backbone.input_norm, self.backbone.stem, self.backbone.stem_norm):
+            part.requires_grad_(False)
+
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
         if isinstance(module, nn.Conv2d):

@@ -31,6 +31,19 @@ def freeze_backbone(network: PreTrainedModel) -> None:
     backbone(network).requires_grad_(False)
 
 
+def freeze_front(network: PreTrainedModel) -> None:
+    """Let the layers that make the first features of the sound rest; transformers names it the feature encoder.
+
+    They need most of the time that learning takes, and a small collection has little to teach them.
+
+    Raises:
+        ModelInvalid: the network has no such part.
+    """
+    if not hasattr(network, "freeze_feature_encoder"):
+        raise ModelInvalid(f"{type(network).__name__} has no front to freeze; freeze 'norms' or 'backbone' instead.")
+    network.freeze_feature_encoder()
+
+
 def rest_norms(network: nn.Module) -> None:
     """Let batch norms keep the statistics that they came with: those of a small collection are no better."""
     for module in network.modules():

@@ -46,6 +46,11 @@ class MusicnnForAudioClassification(MusicnnLayers, PreTrainedModel):
         self.add_layers(config)
         self.post_init()
 
+    def freeze_feature_encoder(self) -> None:
+        """Let the filters over the mel bands rest; transformers' name for it."""
+        for part in (self.backbone.input_norm, self.backbone.banks):
+            part.requires_grad_(False)
+
     def forward(
         self, input_values: torch.Tensor, labels: torch.Tensor | None = None, return_dict: bool | None = None, **_: Any
     ) -> SequenceClassifierOutput | tuple:

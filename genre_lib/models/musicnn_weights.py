@@ -119,6 +119,7 @@ def _network(tensors: dict[str, np.ndarray]) -> MusicnnForAudioClassification:
     config = MusicnnModelConfig.for_labels(
         " ".join(TAGS.split()).split(", "),
         problem_type="multi_label_classification",
+        trained_on=["million-song"],
         timbral_filters=counts[: len(TIMBRAL_SHARES)],
         temporal_filters=counts[len(TIMBRAL_SHARES) :],
     )
