@@ -110,15 +110,12 @@ def test_it_is_a_model_like_any_other(package: Path, tmp_path: Path, monkeypatch
     assert reading.is_plain(place)
 
 
-def test_its_head_learns_genres(package: Path, monkeypatch):
+def test_genres_get_a_head_of_their_own(package: Path, monkeypatch):
+    """A tag's logit answers yes or no, and would drown in those of genres that start at zero."""
     shrink(monkeypatch)
     network = read(package).network
-    with torch.no_grad():
-        blues = network(torch.ones(1, 96, 60)).logits[0, 26]
-    assert with_genres(network, ["blues", "gamelan"]) == ["blues"]
-    assert network.config.problem_type is None
-    with torch.no_grad():
-        assert torch.allclose(network(torch.ones(1, 96, 60)).logits[0, 0], blues)
+    assert with_genres(network, ["blues", "gamelan"]) == []
+    assert network.config.problem_type is None and network.classifier.weight.abs().max() < 0.2
 
 
 def test_the_front_end_is_the_authors():
