@@ -33,7 +33,7 @@ from genre_lib.errors import AudioError, EmptyAudio
 from genre_lib.files import write_whole
 from genre_lib.settings import Settings
 
-ANALYSIS_VERSION = "1"
+ANALYSIS_VERSION = "2"
 """Part of every cached entry's name; raised when the same audio would be described otherwise."""
 
 PITCH_CLASSES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
@@ -155,13 +155,20 @@ def analyze_file(path: Source, limits: Limits | None = None) -> Descriptors:
     return analyze(audio.waveform, RATE)
 
 
-def cached_file(path: str | os.PathLike, settings: Settings, limits: Limits | None = None) -> Descriptors:
+def cached_file(
+    path: str | os.PathLike,
+    settings: Settings,
+    limits: Limits | None = None,
+    *,
+    on_looked: Callable[[bool], None] | None = None,
+) -> Descriptors:
     """:func:`analyze_file`, remembered below the settings' ``cache_path`` by the file's content.
 
     A damaged entry is computed anew; where the disk refuses one, a warning says so.
 
     Args:
         limits: of what is refused; the settings' own if None.
+        on_looked: is told whether it was remembered.
 
     Raises:
         AudioError: one of its kinds, such as NotAudio. Errors are not remembered.
@@ -169,6 +176,8 @@ def cached_file(path: str | os.PathLike, settings: Settings, limits: Limits | No
     limits = limits or Limits(settings.max_audio_bytes, settings.max_audio_seconds)
     entry = _entry(Path(path), settings, limits)
     found = _read(entry, limits) if entry else None
+    if on_looked is not None:
+        on_looked(found is not None)
     if found is None:
         found = analyze_file(path, limits)
         _keep(entry, found)

@@ -125,7 +125,7 @@ def analyze(mel: np.ndarray, blocks: np.ndarray, loudness: float, rhythm: Rhythm
         (1, ramp(cues.spread, 20, 3)),
     )
     danceability = _mean(
-        (3, ramp(rhythm.pulse, 0.05, 0.6)),
+        (3, ramp(rhythm.pulse, 0.01, 0.11)),
         (2, _near(rhythm.tempo, 115, 0.5)),
         (2, ramp(cues.movement, 0.5, 1.6)),
         (1, ramp(cues.spread, 15, 3)),
@@ -142,7 +142,7 @@ def analyze(mel: np.ndarray, blocks: np.ndarray, loudness: float, rhythm: Rhythm
         (2, ramp(cues.movement, 0.5, 1.6)),
         (1, ramp(cues.spread, 15, 3)),
     )
-    voice = _mean((2, ramp(cues.syllables, 0.35, 0.6)), (1, ramp(cues.gaps, 0.1, 0.5)))
+    voice = _mean((2, ramp(cues.syllables, 0.25, 0.5)), (1, ramp(cues.gaps, 0.1, 0.45)))
     return Character(
         energy=energy,
         danceability=danceability,
@@ -150,7 +150,8 @@ def analyze(mel: np.ndarray, blocks: np.ndarray, loudness: float, rhythm: Rhythm
         acousticness=acousticness,
         instrumentalness=1 - voice,
         speechiness=_mean((2, ramp(cues.syllables, 0.45, 0.8)), (2, ramp(cues.gaps, 0.3, 0.7))),
-        liveness=ramp(cues.floor, 14, 4),
+        # What is dense all along, as metal, has no quiet moments either: only where the level moves do they tell of a room.
+        liveness=ramp(cues.floor, 12, 5) * ramp(cues.spread, 2, 8),
     )
 
 
