@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from genre_lib.service.errors import STATUS, status_of
 from genre_lib.settings import MIB, Settings
 
 TAGS: list[dict[str, Any]] = [
@@ -13,38 +14,33 @@ TAGS: list[dict[str, Any]] = [
 ]
 """In the order of the page."""
 
-CODES = {
+WITHOUT_A_TYPE = {
     "invalid_request": (422, "A field is missing, unknown or out of range; the sentence names it."),
     "invalid_json": (400, "The body is no JSON."),
     "bad_request": (400, "The form cannot be read; it was cut off, say."),
-    "unsupported_media_type": (415, "The Content-Type is neither `application/json` nor `multipart/form-data`."),
-    "not_audio": (415, "The file is no audio that can be decoded."),
-    "empty_audio": (422, "There are no bytes, or no samples in them."),
-    "audio_too_long": (422, "The track lasts longer than the limit."),
-    "audio_too_large": (413, "The file is larger than the limit."),
+    "not_found": (404, "There is nothing at the path."),
+    "method_not_allowed": (405, "The path takes other methods, which `Allow` names."),
     "body_too_large": (413, "The body is larger than a request of its kind may be."),
-    "too_many_items": (422, "A batch holds too many tracks."),
-    "url_refused": (422, "The address is none that is fetched from: not http(s), not public, with a password."),
-    "url_unreachable": (502, "Nobody answers at the address, or not with a file."),
-    "fetch_timeout": (504, "The address did not send the file in time."),
-    "invalid_track_id": (422, "The text names no track of Spotify's."),
-    "spotify_not_configured": (501, "No access to Spotify is set up."),
-    "model_not_found": (404, "There is no model of that name."),
-    "model_in_use": (409, "The model predicts at present, or is needed by a job."),
-    "missing_key": (401, "This needs an API key."),
-    "invalid_key": (401, "The API key is not known."),
-    "no_keys_configured": (403, "This needs an API key, and whoever runs the service has made none."),
+    "model_too_large": (413, "The model's zip is larger than the limit."),
     "rate_limited": (429, "Too many requests came from you; `Retry-After` says when to go on."),
+    "internal_server_error": (500, "Something that nobody foresaw; the service's log says more."),
     "too_many_requests": (503, "The service answers as many requests as it can."),
-    "analysis_busy": (503, "As many tracks wait to be analysed as may."),
     "worker_died": (503, "The process that held the request ended, and is being started again."),
     "not_ready": (503, "The worker is starting."),
     "request_timeout": (504, "There was no answer in time."),
     "item_timeout": (504, "A track of a batch was not predicted in time."),
     "disk_full": (507, "The service's disk is full."),
-    "internal_server_error": (500, "Something that nobody foresaw; the service's log says more."),
 }
-"""Codes of errors that clients may want to tell apart."""
+"""Codes of errors that no type stands for."""
+
+
+def codes() -> dict[str, tuple[int, str]]:
+    """Every code with its status and its meaning, by status; a type's meaning is its docstring's first line."""
+    kinds = {kind for known in STATUS for kind in (known, *known.__subclasses__())}
+    errors = [kind.__new__(kind) for kind in kinds]
+    typed = {error.code: (status_of(error), str(error.__doc__).strip().splitlines()[0]) for error in errors}
+    return dict(sorted({**typed, **WITHOUT_A_TYPE}.items(), key=lambda entry: (entry[1][0], entry[0])))
+
 
 ERROR_EXAMPLES = {
     400: {
@@ -129,7 +125,7 @@ CLOSED_READING = "Every route needs one, but `/health` and this page."
 
 def manual(settings: Settings) -> str:
     """The text with this service's own address and limits, in Markdown."""
-    codes = "\n".join(f"| `{code}` | {status} | {meaning} |" for code, (status, meaning) in CODES.items())
+    rows = "\n".join(f"| `{code}` | {status} | {meaning} |" for code, (status, meaning) in codes().items())
     return TEXT.format(
         host="127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host,
         port=settings.port,
@@ -140,5 +136,5 @@ def manual(settings: Settings) -> str:
         items=settings.max_batch_items,
         in_flight=settings.max_requests_in_flight,
         timeout=settings.request_timeout,
-        codes=codes,
+        codes=rows,
     ).strip()
