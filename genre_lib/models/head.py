@@ -61,14 +61,14 @@ def rest_frozen(network: PreTrainedModel) -> None:
 def with_genres(network: PreTrainedModel, genres: Sequence[str]) -> list[str]:
     """Let the network's last layer tell these genres, in this order, apart.
 
-    Rows of genres that it told apart already, in any spelling that :func:`genre_lib.labels.canonical` brings together, are
-    copied; the others start small and random, as transformers' own heads do.
+    Rows of genres that it told apart already, in any spelling that :func:`genre_lib.labels.canonical` brings together,
+    are copied; the others start small and random, as transformers' own heads do.
 
     Returns:
         The genres whose rows were copied.
     """
     name, old = last_layer(network)
-    # A tagger's rows say yes or no of each tag by itself; among genres that exclude each other they are of another scale.
+    # A tagger's rows say yes or no of each tag by itself: among genres that exclude each other their scale is another.
     rows = {} if network.config.problem_type == "multi_label_classification" else known_rows(network)
     if not hasattr(network.config, "subclass_genre"):  # only the CNN adds up several rows of a genre
         rows = {genre: several[:1] for genre, several in rows.items()}
