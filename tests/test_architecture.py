@@ -154,6 +154,13 @@ def test_serving_loads_nothing_of_training():
     assert not loaded & {"lightning", "pytorch_lightning", "wandb", "papermill", "matplotlib", "seaborn"}
 
 
+def test_the_worker_loads_no_transformers():
+    worker = ("batch", "model_cache", "prediction_cache")  # beside inference: what GenreAPI.load imports
+    loaded = loaded_by(f"import genre_lib.inference, {', '.join(f'genre_lib.service.{name}' for name in worker)}")
+    assert "torch" in loaded
+    assert not loaded & {"transformers", "lightning", "torchaudio", "sympy", "scipy", "pandas", "matplotlib", "librosa"}
+
+
 def test_the_package_itself_loads_nothing():
     assert not loaded_by("import genre_lib") & {"torch", "numpy", "transformers", "pydantic"}
 
