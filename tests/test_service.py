@@ -164,6 +164,11 @@ def slow_app(seconds: float) -> FastAPI:
     async def health() -> dict:
         return {}
 
+    @app.get("/finetune/events/{number}")
+    async def events(number: int) -> dict:
+        await asyncio.sleep(seconds)
+        return {}
+
     return app
 
 
@@ -189,6 +194,16 @@ async def of_requests_in_flight():
         assert is_error(refused, 503, "too_many_requests")
         assert refused.headers["Retry-After"] == "1"
         assert (await client.post("/")).status_code == 200
+
+
+async def of_streams():
+    """Those who follow jobs take no place from those who want an answer, and have a bound of their own."""
+    async with client_of(InFlightLimit(slow_app(0.5), most=2)) as client:
+        streams = [asyncio.create_task(client.get(f"/finetune/events/{number}")) for number in range(3)]
+        await asyncio.sleep(0.1)
+        posts = await asyncio.gather(client.post("/"), client.post("/"))
+        assert [response.status_code for response in posts] == [200, 200]
+        assert sorted([(await stream).status_code for stream in streams]) == [200, 200, 503]
 
 
 async def of_uploads():
@@ -218,7 +233,7 @@ async def of_uploads():
         assert is_error(await client.post("/form", content=b"x" * 2000), 413, "body_too_large")  # no form
 
 
-@pytest.mark.parametrize("check", [of_the_deadline, of_requests_in_flight, of_uploads])
+@pytest.mark.parametrize("check", [of_the_deadline, of_requests_in_flight, of_streams, of_uploads])
 def test_bounds(check: Callable):
     asyncio.run(check())
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -73,6 +75,17 @@ def test_its_own_limit_of_bodies_is_off_for_ours_tells_routes_apart(server: Genr
 
 def test_uploads_are_not_held_in_memory(server: GenreServer):
     assert MultiPartParser.spool_max_size == MIB  # LitServe sets it to sys.maxsize when it is imported
+
+
+def test_the_http_process_loads_no_network():
+    """It would take seconds to start, and hundreds of MB beside the worker's."""
+    code = (
+        "import sys; from pathlib import Path; from genre_lib.service.app import create_server; "
+        "from genre_lib.settings import get_settings; create_server(get_settings(), Path('.')).app.openapi(); "
+        "print({'torch', 'transformers', 'librosa', 'scipy', 'pandas', 'lightning'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 def test_streams_are_not_compressed_which_would_hold_them_back():
