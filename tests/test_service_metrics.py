@@ -18,7 +18,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from genre_lib import registry
 from genre_lib.errors import NotAudio
-from genre_lib.service import errors, metrics, scrape
+from genre_lib.job_store import STATUSES
+from genre_lib.service import analysis_api, errors, metrics, scrape
 from genre_lib.service.app import create_server
 from genre_lib.service.limits import Bound, Deadline, InFlightLimit, UploadLimit
 from genre_lib.service.status import WorkerStatus
@@ -54,7 +55,7 @@ def samples_in(text: str) -> Samples:
 
 
 def scraped(settings: Settings, worker: SimpleNamespace) -> Samples:
-    content, kind = scrape.page(scrape.Present(settings, worker), "")
+    content, kind = scrape.page(scrape.Present(settings, {"predict": worker, "analyze": worker}), "")
     assert kind.startswith("text/plain")
     return samples_in(content.decode())
 
@@ -180,12 +181,23 @@ def test_the_counts_of_all_processes_come_together(counting, settings, worker):
     assert value(found, "genre_inference_seconds_count", model="tiny") == 2
     assert value(found, "genre_cache_hits_total", cache="models") == 1
     assert value(found, "genre_cache_misses_total", cache="models") == 1
-    assert value(found, "genre_queue_length") == 4
-    metrics.worker_restarted(process.pid)
+    assert value(found, "genre_queue_length", worker="predict") == 4
+    metrics.worker_restarted("predict", process.pid)
     found = scraped(settings, worker)
-    assert value(found, "genre_queue_length") == 0  # a dead process holds no queue …
+    assert value(found, "genre_queue_length", worker="predict") == 0  # a dead process holds no queue …
     assert value(found, "genre_batch_size_sum", model="tiny") == 8  # … and what it did stays done
-    assert value(found, "genre_worker_restarts_total") == 1
+    assert value(found, "genre_worker_restarts_total", worker="predict") == 1
+
+
+def test_remembered_descriptions_are_counted(counting, settings, worker, tmp_path: Path, tone, write_wav):
+    from genre_lib.descriptors import cached_file
+
+    remembering = settings.model_copy(update={"cache_path": tmp_path / "cache"})
+    for _ in range(3):
+        cached_file(write_wav(tmp_path / "tone.wav", tone(3.0)), remembering, on_looked=analysis_api.count)
+    found = scraped(settings, worker)
+    assert value(found, "genre_cache_misses_total", cache="descriptors") == 1
+    assert value(found, "genre_cache_hits_total", cache="descriptors") == 2
 
 
 def test_preparing_begins_anew(counting, settings, worker, tmp_path: Path):
@@ -202,7 +214,9 @@ def test_what_can_be_looked_up_is_told_too(settings, worker, tiny_model: Path):
     assert value(found, "genre_model_active", model="tiny") == 1
     assert value(found, "genre_model_active", model="other") == 0
     assert value(found, "genre_model_info", model="tiny", version="0123456789ab") == 1
-    assert value(found, "genre_worker_up") == 1
+    assert value(found, "genre_worker_up", worker="predict") == 1
+    statuses = {dict(labels)["status"] for name, labels in found if name == "genre_jobs"}
+    assert statuses == set(STATUSES)
     assert any(name == "genre_build_info" for name, _ in found)
 
 
@@ -214,19 +228,19 @@ def test_without_preparation_nothing_is_written(tmp_path: Path, monkeypatch):
     metrics.cache_miss("x")
     metrics.set_queue_length(1)
     metrics.count_error("x")
-    metrics.worker_restarted(1)
+    metrics.worker_restarted("predict", 1)
     assert not list(tmp_path.iterdir())
 
 
 def test_the_route(counting, settings, worker, tmp_path: Path):
     app = create_server(settings, tmp_path).app
-    app.state.worker = worker
+    app.state.worker = app.state.analysis = worker
     client = TestClient(app)
     assert client.get("/models").status_code == 200
     response = client.get("/metrics")
     found = samples_in(response.text)
     assert value(found, "genre_request_seconds_count", method="GET", route="/models", status="200") == 1
-    assert value(found, "genre_queue_length") == 2
+    assert value(found, "genre_queue_length", worker="predict") == 2
     openmetrics = client.get("/metrics", headers={"Accept": "application/openmetrics-text; version=1.0.0"})
     assert openmetrics.headers["Content-Type"].startswith("application/openmetrics-text")
     assert openmetrics.text.endswith("# EOF\n")

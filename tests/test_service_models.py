@@ -20,7 +20,13 @@ STARTER = REPOSITORY / "pretrained" / "genre_classifier"
 
 @pytest.fixture
 def settings(tiny_model: Path, tmp_path: Path) -> Settings:
-    return get_settings(model_path=tiny_model, models_path=tmp_path / "models", runs_path=tmp_path / "runs")
+    return get_settings(
+        model_path=tiny_model,
+        models_path=tmp_path / "models",
+        runs_path=tmp_path / "runs",
+        model_check_timeout=600,
+        model_timeout=1200,
+    )
 
 
 @pytest.fixture

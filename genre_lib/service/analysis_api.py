@@ -9,7 +9,7 @@ import os
 import time
 from pathlib import Path
 
-from genre_lib.service import status
+from genre_lib.service import metrics, status
 from genre_lib.service.api import WorkerAPI
 from genre_lib.service.messages import Answer, TrackRequest, refusal
 from genre_lib.settings import Settings
@@ -22,6 +22,9 @@ NICENESS = 10
 WARM_UP_SAMPLES = 22050
 """A second."""
 
+CACHE = "descriptors"
+"""What the metrics call the cache."""
+
 WAIT_SECONDS = 0.001
 """For a second request, of which there is none in a batch of one; LitServe takes no 0 with a queue that sleeps."""
 
@@ -30,6 +33,7 @@ class AnalysisAPI(WorkerAPI):
     """Answers what descriptors tracks have, one after the other."""
 
     title = "the analysis process"
+    name = "analyze"
     status_file = status.ANALYSIS_FILE
 
     def __init__(self, settings: Settings, folder: Path) -> None:
@@ -61,9 +65,14 @@ class AnalysisAPI(WorkerAPI):
         """The descriptors of one track, or why there are none."""
         self.busy_since = time.monotonic()
         try:
-            return Answer(200, self.describe(request.path, self.settings).to_json())
+            return Answer(200, self.describe(request.path, self.settings, on_looked=count).to_json())
         except Exception as error:
             return refusal(error, request)
         finally:
             self.busy_since = None
             self.status.count(1)
+
+
+def count(was_remembered: bool) -> None:
+    """Say whether the cache served."""
+    (metrics.cache_hit if was_remembered else metrics.cache_miss)(CACHE)

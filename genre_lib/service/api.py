@@ -38,6 +38,8 @@ class WorkerAPI(LitAPI):
     """
 
     title = "a worker"
+    name = "worker"
+    """What the metrics call it."""
     status_file = status.FILE
 
     def __init__(self, settings: Settings, folder: Path, **options: Any) -> None:
@@ -106,6 +108,7 @@ class GenreAPI(WorkerAPI):
     """Answers what genres tracks have."""
 
     title = "the worker"
+    name = "predict"
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         size, wait = settings.max_batch_size, settings.batch_timeout

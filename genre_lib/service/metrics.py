@@ -67,7 +67,8 @@ class Instruments:
         )
         self.queue_length = Gauge(
             "genre_queue_length",
-            "Requests that wait for the worker to take them.",
+            "Requests that wait for a worker to take them.",
+            ["worker"],
             registry=None,
             multiprocess_mode="livesum",
         )
@@ -75,7 +76,10 @@ class Instruments:
         self.cache_hits = Counter("genre_cache_hits_total", "What a cache held.", ["cache"], registry=None)
         self.cache_misses = Counter("genre_cache_misses_total", "What a cache did not hold.", ["cache"], registry=None)
         self.worker_restarts = Counter(
-            "genre_worker_restarts_total", "Times that the worker ended by itself and was started again.", registry=None
+            "genre_worker_restarts_total",
+            "Times that a worker ended by itself and was started again.",
+            ["worker"],
+            registry=None,
         )
 
 
@@ -125,18 +129,18 @@ def count_error(code: str) -> None:
         found.errors.labels(code if CODE.fullmatch(code) else UNKNOWN).inc()
 
 
-def set_queue_length(requests: int) -> None:
-    """So many requests wait for the worker."""
+def set_queue_length(requests: int, worker: str = "predict") -> None:
+    """So many requests wait for a worker."""
     if found := _instruments():
-        found.queue_length.set(requests)
+        found.queue_length.labels(worker).set(requests)
 
 
-def worker_restarted(dead: int | None) -> None:
-    """The worker with this process id ended by itself; what it counted stays, and what it was doing does not."""
+def worker_restarted(worker: str, dead: int | None) -> None:
+    """A worker ended by itself, with this process id; what it counted stays, and what it was doing does not."""
     if found := _instruments():
         from prometheus_client.multiprocess import mark_process_dead
 
-        found.worker_restarts.inc()
+        found.worker_restarts.labels(worker).inc()
         if dead is not None:
             mark_process_dead(dead)
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from genre_lib.inference import Predictor
 
 MIB = 1024**2
-UNPACKING_BYTES = 256 * MIB
+UNPACKING_BYTES = 128 * MIB
 RUNNING_BYTES = 2048 * MIB
 """What each step may take beyond what the process takes already; loading may take the weights thrice, beside."""
 

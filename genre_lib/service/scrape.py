@@ -2,7 +2,7 @@
 
 import asyncio
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Depends, Request, Response
 
 from genre_lib import __version__, registry
+from genre_lib.job_store import JobStore
 from genre_lib.service import metrics
 from genre_lib.service.auth import may_read
 from genre_lib.service.errors import responses
@@ -36,8 +37,10 @@ EXAMPLE = 'genre_request_seconds_count{method="POST",route="/predict",status="20
 async def scrape(request: Request) -> Response:
     """Requests by route and status, the network's times and batch sizes by model, the queue, jobs, errors, caches."""
     state = request.app.state
-    metrics.set_queue_length(len(state.worker.pending(started=False)))
-    now = Present(state.settings, state.worker)
+    workers = {"predict": state.worker, "analyze": state.analysis}
+    for name, worker in workers.items():
+        metrics.set_queue_length(len(worker.pending(started=False)), name)
+    now = Present(state.settings, workers)
     content, kind = await asyncio.to_thread(page, now, request.headers.get("Accept", ""))
     return Response(content, headers={"Content-Type": kind})
 
@@ -57,16 +60,16 @@ def page(now: "Present", accept: str) -> tuple[bytes, str]:
 
 
 class Present:
-    """What nobody counts, for it can be looked up: models, jobs, versions, whether the worker can predict."""
+    """What nobody counts, for it can be looked up: models, jobs, versions, whether the workers take requests."""
 
-    def __init__(self, settings: Settings, worker: Any) -> None:
+    def __init__(self, settings: Settings, workers: Mapping[str, Any]) -> None:
         self.settings = settings
-        self.worker = worker
+        self.workers = workers
 
     def collect(self) -> Iterator["Metric"]:
         from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 
-        said = self.worker.status
+        said = self.workers["predict"].status
         build = {"version": __version__, "python": platform.python_version(), "torch": version("torch")}
         yield InfoMetricFamily("genre_build", "What is running.", build)
         served = {"model": said.model_name or "", "version": said.model_version or ""}
@@ -75,22 +78,17 @@ class Present:
         for info in registry.list_models(self.settings):
             models.add_metric([info.name], float(info.active))
         yield models
-        yield GaugeMetricFamily("genre_worker_up", "1 while the worker can predict.", float(self.worker_is_up()))
+        up = GaugeMetricFamily("genre_worker_up", "1 while the worker takes requests.", labels=["worker"])
+        for name, worker in self.workers.items():
+            up.add_metric([name], float(is_up(worker)))
+        yield up
         jobs = GaugeMetricFamily("genre_jobs", "Fine-tuning jobs by status.", labels=["status"])
-        for status, count in job_counts(self.settings).items():
+        for status, count in JobStore(self.settings).counts().items():
             jobs.add_metric([status], count)
         yield jobs
 
-    def worker_is_up(self) -> bool:
-        with suppress(OSError, EOFError):  # LitServe's manager has ended
-            return bool(self.worker.ready())
-        return False
 
-
-def job_counts(settings: Settings) -> dict[str, int]:
-    """Jobs by status."""
-    try:
-        from genre_lib.job_store import JobStore
-    except ModuleNotFoundError:
-        return {}
-    return JobStore(settings).counts()
+def is_up(worker: Any) -> bool:
+    with suppress(OSError, EOFError):  # LitServe's manager has ended
+        return bool(worker.ready())
+    return False

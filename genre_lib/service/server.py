@@ -116,7 +116,7 @@ class GenreServer(LitServer):
         for number, worker in enumerate(self.inference_workers):
             if not worker.is_alive() and not self.stopping:
                 logger.error("%s ended by itself (%s) and is started again", self.apis[number].title, worker.exitcode)
-                metrics.worker_restarted(worker.pid)
+                metrics.worker_restarted(self.apis[number].name, worker.pid)
                 self.inference_workers[number] = self.launch_single_inference_worker(self.apis[number], 0)
 
     def stop(self) -> None:

@@ -24,7 +24,7 @@ KEY = api_keys.generate()
 @pytest.fixture(scope="module")
 def server(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("serve")
-    (folder / ".env").write_text(f"API_KEYS=tester:{api_keys.digest(KEY)}\n")
+    (folder / ".env").write_text(f"API_KEYS=tester:{api_keys.digest(KEY)}\nMODEL_CHECK_TIMEOUT=600\n")
     running = start(folder, tiny_model)
     yield running
     clean(running)
@@ -98,7 +98,7 @@ def test_all_processes_are_counted(server: Server, wav: bytes):
     active = server.health()["model"]["name"]
     assert rise["genre_batch_size_sum", frozenset({"model": active}.items())] == 1  # by the worker
     assert after["genre_requests_in_flight", frozenset()] == 1  # that for the metrics
-    assert after["genre_worker_up", frozenset()] == 1
+    assert after["genre_worker_up", frozenset({"worker": "predict"}.items())] == 1
 
 
 def test_the_http_process_goes_without_torch(server: Server):
@@ -112,7 +112,7 @@ def test_a_worker_that_was_started_again_is_counted(server: Server, wav: bytes):
     passes = count(server, "genre_batch_size_count", model=server.health()["model"]["name"])
     assert passes > 0
     psutil.Process(server.health()["worker"]["pid"]).kill()
-    until(lambda: count(server, "genre_worker_restarts_total") == 1, "the restart is counted")
+    until(lambda: count(server, "genre_worker_restarts_total", worker="predict") == 1, "the restart is counted")
     until(lambda: server.health()["status"] == "ok", "the worker is back")
     assert count(server, "genre_batch_size_count", model=server.health()["model"]["name"]) == passes
 
