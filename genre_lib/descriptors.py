@@ -17,7 +17,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,10 @@ class Descriptors:
         """
         candidates = tuple(TempoCandidate(**candidate) for candidate in values["tempo_candidates"])
         return cls(**values | {"tempo_candidates": candidates})
+
+
+NUMBERS = tuple(field.name for field in fields(Descriptors) if field.name != "tempo_candidates")
+"""The descriptors that are a single number each."""
 
 
 @dataclass(frozen=True)

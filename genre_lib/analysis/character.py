@@ -150,7 +150,7 @@ def analyze(mel: np.ndarray, blocks: np.ndarray, loudness: float, rhythm: Rhythm
         acousticness=acousticness,
         instrumentalness=1 - voice,
         speechiness=_mean((2, ramp(cues.syllables, 0.45, 0.8)), (2, ramp(cues.gaps, 0.3, 0.7))),
-        # What is dense all along, as metal, has no quiet moments either: only where the level moves do they tell of a room.
+        # What is dense all along, as metal, has no quiet moments: only where the level moves do they tell of a room.
         liveness=ramp(cues.floor, 12, 5) * ramp(cues.spread, 2, 8),
     )
 

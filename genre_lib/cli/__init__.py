@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import typer
 
 from genre_lib import __version__
-from genre_lib.cli import catalogue, evaluate, finetune, keys, models, predict, serve
+from genre_lib.cli import analyze, catalogue, evaluate, finetune, jobs, keys, models, predict, serve
 from genre_lib.errors import ConfigurationError, GenreLibError, RunStopped
 
 HELP = "Music-genre prediction and fine-tuning on your own music."
@@ -25,8 +25,9 @@ DEBUG = "GENRE_DEBUG"
 app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(catalogue.app, name="catalogue")
 app.add_typer(models.app, name="models")
+app.add_typer(jobs.app, name="jobs")
 app.add_typer(keys.app, name="keys")
-for command in (finetune.finetune, evaluate.evaluate, predict.predict, serve.serve):
+for command in (finetune.finetune, evaluate.evaluate, predict.predict, analyze.analyze, serve.serve):
     app.command()(command)
 
 

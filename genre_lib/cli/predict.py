@@ -8,14 +8,14 @@ import gc
 import json
 import sys
 from collections.abc import Iterable, Iterator
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from genre_lib.cli.console import print_table, progress_bar, require_writable, say, sink
+from genre_lib.cli.console import print_table, require_writable, say, sink
 from genre_lib.cli.options import ModelOption, get_settings, model_folder
+from genre_lib.cli.rows import RowFormat, clock, find_all, format_of, require_no_audio, with_progress
 from genre_lib.errors import AudioError, ConfigurationError
 
 if TYPE_CHECKING:
@@ -23,18 +23,12 @@ if TYPE_CHECKING:
     from genre_lib.settings import Settings
 
 
-class PredictFormat(StrEnum):
-    table = "table"
-    jsonl = "jsonl"
-    csv = "csv"
-
-
 def predict(
     paths: Annotated[list[Path], typer.Argument(help="Files, and folders, which are walked.", metavar="PATH…")],
     model: ModelOption = None,
     top_k: Annotated[int, typer.Option(min=1, help="Genres a track, the likeliest first.")] = 3,
     format: Annotated[
-        PredictFormat | None,
+        RowFormat | None,
         typer.Option(help="How to print the tracks.", show_default="by --output's ending, or table"),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="File to write, in place of standard output.")] = None,
@@ -42,7 +36,7 @@ def predict(
 ) -> None:
     """Predict the genres of tracks. A file that cannot be read is a row with its error; then the exit code is 1."""
     format = format or format_of(output)
-    if timeline and format is PredictFormat.csv:
+    if timeline and format is RowFormat.csv:
         raise ConfigurationError("--timeline has no place in a CSV; use --format jsonl or table.")
     if output:
         require_writable(output)
@@ -52,44 +46,12 @@ def predict(
     files, absent = find_all(paths)
     with sink(output) as file:
         write = {"table": write_table, "jsonl": write_jsonl, "csv": write_csv}[format.value]
-        quiet = format is not PredictFormat.table and output is None and sys.stdout.isatty()
+        quiet = format is not RowFormat.table and output is None and sys.stdout.isatty()
         tracks = counted(predicted(files, absent, folder, timeline, settings), len(files) + len(absent), quiet)
         failed = write(file, tracks, top_k)
     if failed:
         say(f"{failed} of {len(files) + len(absent)} could not be predicted.")
         raise typer.Exit(1)
-
-
-def format_of(output: Path | None) -> PredictFormat:
-    """What the file's ending says; a table where it says nothing."""
-    ending = output.suffix.lstrip(".").lower() if output else ""
-    return PredictFormat(ending) if ending in set(PredictFormat) else PredictFormat.table
-
-
-def require_no_audio(output: Path) -> None:
-    """``genre predict song.mp3 --output song.mp3`` would write over the song."""
-    from genre_lib.audio import AUDIO_SUFFIXES
-
-    if output.suffix.lower() in AUDIO_SUFFIXES:
-        raise ConfigurationError(f"--output is the file to write the genres to, and {output} is named as audio.")
-
-
-def find_all(paths: list[Path]) -> tuple[list[Path], list[tuple[Path, AudioError]]]:
-    """The audio files at the paths, and the paths where there are none, with the reason."""
-    from genre_lib.audio import find
-    from genre_lib.errors import AudioNotFound
-
-    files: list[Path] = []
-    absent: list[tuple[Path, AudioError]] = []
-    for path in paths:
-        try:
-            found = find(path)
-            if not found:
-                raise AudioNotFound(f"{path} is a folder without audio files.")
-            files += found
-        except AudioError as error:
-            absent.append((path, error))
-    return files, absent
 
 
 def predicted(
@@ -124,12 +86,10 @@ def imports_uncollected() -> Iterator[None]:
 
 def counted(tracks: Iterable[TrackPrediction], total: int, quiet: bool) -> Iterator[TrackPrediction]:
     """The tracks, a progress bar and their warnings meanwhile."""
-    with progress_bar("predicting", quiet) as bar:
-        for done, track in enumerate(tracks, 1):
-            bar(done, total)
-            if track.warning:
-                say(f"warning: {track.warning}")
-            yield track
+    for track in with_progress(tracks, total, "predicting", quiet):
+        if track.warning:
+            say(f"warning: {track.warning}")
+        yield track
 
 
 def write_jsonl(file: TextIO, tracks: Iterable[TrackPrediction], top_k: int) -> int:
@@ -170,8 +130,3 @@ def write_table(file: TextIO, tracks: Iterable[TrackPrediction], top_k: int) -> 
 
 def ranking(predictions: list[Any]) -> str:
     return " · ".join(f"{p.genre} {p.confidence:.2f}" for p in predictions)
-
-
-def clock(seconds: float | None) -> str:
-    """Minutes and seconds."""
-    return "" if seconds is None else f"{int(seconds // 60)}:{seconds % 60:04.1f}"
