@@ -97,7 +97,7 @@ def prepare(
     """
     base = registry.by_name(base_model, settings) if base_model else registry.active(settings)
     registry.describe(base)
-    fields = checked(config or {})
+    fields = {"num_epochs": DEFAULT_EPOCHS} | checked(config or {})
     place = place_of(catalogue, data_path, settings)
     try:
         tracks = chosen(opened(place, settings), labels)
@@ -170,26 +170,27 @@ def found(asked: str, names: list[str], settings: Settings, field: str, what: st
     Links are followed before anything is looked at, so that what lies outside is refused alike whether it is there.
     """
     allowed = roots(settings)
-    if not is_path(asked):
-        raise not_allowed(field)
-    inside = [place for place in candidates(names, allowed) if is_below(place, allowed)]
-    if not inside:
-        raise not_allowed(field)
-    there = next((place for place in inside if os.path.exists(place)), None)  # noqa: PTH110  (a long name is just absent)
+    places = candidates(names, allowed) if is_path(asked) else []
+    if not places or not all(is_below(place, allowed) for place in places):
+        raise PathNotAllowed(
+            f"{field} may only name what lies below the folders in FINETUNE_DATA_ROOTS, by a path relative to one of "
+            "them; whoever runs the service can add others."
+        )
+    there = next((place for place in places if os.path.exists(place)), None)  # noqa: PTH110  (a long name is just absent)
     if there is None:
         raise CatalogueNotFound(f"{field} should name {what} below FINETUNE_DATA_ROOTS; there is no {asked[:200]!r}.")
     return there
 
 
 def candidates(names: list[str], allowed: list[Path]) -> list[Path]:
-    """Where the names may lead, links followed; a name that is too long or a loop of links leads nowhere."""
+    """Where the names lead, links followed; nowhere, where they lead in circles or are too long."""
     places = []
     for root in allowed:
         for name in names:
             try:
                 places.append((root / name).resolve())
             except (OSError, RuntimeError):
-                continue
+                return []
     return places
 
 
@@ -203,13 +204,6 @@ def is_path(text: str) -> bool:
 
 def is_below(place: Path, allowed: list[Path]) -> bool:
     return any(place == root or root in place.parents for root in allowed)
-
-
-def not_allowed(field: str) -> PathNotAllowed:
-    return PathNotAllowed(
-        f"{field} may only name what lies below the folders in FINETUNE_DATA_ROOTS, by a path relative to one of them; "
-        "whoever runs the service can add others."
-    )
 
 
 def opened(place: Path | str, settings: Settings) -> Catalogue:

@@ -26,7 +26,7 @@ logger = logging.getLogger("genre_lib.job_runner")  # this module runs as __main
 
 NOTEBOOK = "02_finetune.ipynb"
 
-NICENESS = 10
+NICENESS = 5
 """By how much a job's processes give way to others."""
 
 

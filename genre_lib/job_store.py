@@ -62,6 +62,11 @@ class Job:
     def ended(self) -> bool:
         return self.status not in OPEN
 
+    @property
+    def epochs(self) -> int:
+        """That it is to train; what :func:`genre_lib.job_request.prepare` makes says so always."""
+        return int(self.request.parameters.get("num_epochs") or 1)
+
 
 Jobs = list[Job]
 

@@ -38,6 +38,8 @@ KERNEL = "python3"
 """Jupyter resolves this name to ``sys.executable``, whatever kernel the notebook was saved with."""
 
 POLL_SECONDS = 0.2
+START_SECONDS = 600
+"""What a kernel has to start; papermill's own minute is too short on a machine that is busy with predictions."""
 GRACE_SECONDS = 30.0
 """What an interrupted notebook has to write its checkpoint, before its processes are killed."""
 
@@ -151,6 +153,7 @@ def started(notebook: Path, parameters: Mapping[str, Any], output: Path) -> Iter
         values = Path(folder) / "parameters.yaml"
         values.write_text(as_yaml(parameters), encoding="utf-8")
         arguments = [literal(notebook), literal(output), "-f", str(values), "-k", KERNEL, "--no-progress-bar"]
+        arguments += ["--start-timeout", str(START_SECONDS)]
         process = subprocess.Popen(
             [sys.executable, "-m", "papermill", *arguments],
             stdin=subprocess.DEVNULL,

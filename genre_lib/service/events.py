@@ -78,10 +78,9 @@ async def following(store: JobStore, job: Job, line: int) -> AsyncIterator[str]:
     told: dict[str, Any] = {}
     while True:
         events = await asyncio.to_thread(reader.read)
-        text = "".join(message(job_progress.public(event), f"{number}") for number, event in events if number > line)
-        if standing(job) != told:
-            told = standing(job)
-            text += message(told, event="status")
+        text = message(standing(job), event="status") if standing(job) != told else ""
+        told = standing(job)
+        text += "".join(message(job_progress.public(event), f"{number}") for number, event in events if number > line)
         if job.ended:
             summary = await asyncio.to_thread(summary_of, job)
             yield text + message(summary.model_dump(), f"{reader.line}{END}", "end")

@@ -166,7 +166,7 @@ def told(job: Job) -> dict[str, Any]:
         "phase": far.phase if job.status == "running" else None,
         "progress": 1.0 if job.status == "completed" else far.share,
         "epoch": far.epoch,
-        "epochs": epochs_of(job),
+        "epochs": job.epochs,
         "seconds_left": far.seconds_left if job.status == "running" else None,
         "metrics": scores(far.history[-1]) if far.history else {},
         "kept": state.kept,
@@ -175,11 +175,7 @@ def told(job: Job) -> dict[str, Any]:
 
 
 def reached(job: Job) -> job_progress.Progress:
-    return job_progress.progress(job.folder.events(), epochs_of(job))
-
-
-def epochs_of(job: Job) -> int:
-    return int(job.request.parameters.get("num_epochs") or job_request.DEFAULT_EPOCHS)
+    return job_progress.progress(job.folder.events(), job.epochs)
 
 
 def scores(entry: dict[str, Any]) -> dict[str, float]:

@@ -94,7 +94,7 @@ class Kept(Schema):
     """What a stopped job left: a model of its best epoch so far, in the folder of the job."""
 
     epoch: int = Field(description="Whose weights they are; epochs count from one.")
-    metrics: dict[str, float] = Field(description="Scores of the validation tracks.")
+    metrics: dict[str, float | None] = Field(description="Scores of the validation tracks.")
 
 
 class JobSummary(Schema):
@@ -118,7 +118,7 @@ class JobSummary(Schema):
     seconds_left: float | None = Field(
         None, description="Of the training, by the epochs so far; null before the first."
     )
-    metrics: dict[str, float] = Field(description="Losses and scores of the last epoch.")
+    metrics: dict[str, float | None] = Field(description="Losses and scores of the last epoch.")
     kept: Kept | None = Field(None, description="What a stopped job left; resume goes on from its last whole epoch.")
     error: str | None = Field(None, description="Why it failed.")
 
