@@ -41,7 +41,7 @@ def freeze_front(network: PreTrainedModel) -> None:
     """
     if not hasattr(network, "freeze_feature_encoder"):
         raise ModelInvalid(f"{type(network).__name__} has no front to freeze; freeze 'norms' or 'backbone' instead.")
-    network.freeze_feature_encoder()
+    network.freeze_feature_encoder()  # type: ignore[operator]
 
 
 def rest_norms(network: nn.Module) -> None:
