@@ -26,7 +26,7 @@ import numpy as np
 
 from genre_lib.analysis import character, loudness, rhythm, tonality
 from genre_lib.analysis.rhythm import TempoCandidate
-from genre_lib.analysis.spectrum import RATE, mel
+from genre_lib.analysis.spectrum import MEL_RATE, RATE, mel
 from genre_lib.audio import Limits, Source, load
 from genre_lib.cache import combine, content_digest
 from genre_lib.errors import AudioError, EmptyAudio
@@ -106,6 +106,27 @@ NUMBERS = tuple(field.name for field in fields(Descriptors) if field.name != "te
 
 
 @dataclass(frozen=True)
+class Curves:
+    """What a description is read from, over time: for a picture."""
+
+    described: Descriptors
+    onsets: np.ndarray
+    """Onset strength [frames], a mean band's rise being 1 for each band."""
+    onset_rate: float
+    """Frames a second."""
+    beats: np.ndarray
+    """Seconds of an even grid at the tempo [beats]; empty without one."""
+    chroma: np.ndarray
+    """Strength of the pitch classes, C first, 1 for a frame's strongest: [frames, 12]."""
+    chroma_rate: float
+    """Frames a second."""
+    loudness: np.ndarray
+    """Momentary loudness in LUFS [blocks]."""
+    loudness_rate: float
+    """Blocks a second."""
+
+
+@dataclass(frozen=True)
 class TrackDescriptors:
     """The row of a file: its descriptors, or why there are none."""
 
@@ -146,6 +167,23 @@ def analyze(waveform: np.ndarray, sample_rate: int) -> Descriptors:
         loudness=level,
         time_signature=beat.time_signature,
         **asdict(character.analyze(bands, blocks, level, beat, pitch)),
+    )
+
+
+def curves(waveform: np.ndarray, sample_rate: int) -> Curves:
+    """What :func:`analyze` reads from a waveform, over time; arguments and errors are the same."""
+    described = analyze(waveform, sample_rate)
+    samples = _at_rate(np.asarray(waveform, np.float32), sample_rate)
+    onsets, (chroma, _) = rhythm.onset_strength(mel(samples)), tonality.chromagram(samples)
+    return Curves(
+        described=described,
+        onsets=onsets,
+        onset_rate=MEL_RATE,
+        beats=rhythm.beat_grid(onsets, described.tempo) if described.tempo else np.zeros(0),
+        chroma=chroma / np.maximum(chroma.max(axis=1, keepdims=True), 1e-9),
+        chroma_rate=tonality.FRAMES_A_SECOND,
+        loudness=loudness.measure(samples, RATE)[1],
+        loudness_rate=loudness.BLOCKS_A_SECOND,
     )
 
 

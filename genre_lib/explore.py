@@ -11,8 +11,10 @@ import torch
 
 from genre_lib import audio
 from genre_lib.data.catalogue import Catalogue
+from genre_lib.descriptors import NUMBERS, analyze_files
 from genre_lib.errors import AudioError
 from genre_lib.models.logmel import LogMelFeatureExtractor
+from genre_lib.settings import Settings
 
 EXCERPT_SECONDS = 6.0
 DECIBELS_PER_NEPER = 10 / np.log(10)
@@ -66,6 +68,21 @@ def log_mels(found: Mapping[str, Excerpt], extractor: LogMelFeatureExtractor | N
     extractor = extractor or LogMelFeatureExtractor()
     normalised = {genre: extractor.logmel(torch.from_numpy(one.waveform)).numpy() for genre, one in found.items()}
     return {genre: DECIBELS_PER_NEPER * (mel * extractor.std + extractor.mean) for genre, mel in normalised.items()}
+
+
+def described(catalogue: Catalogue, settings: Settings, tracks_per_genre: int = 20, seed: int = 0) -> pd.DataFrame:
+    """Descriptors of some tracks of each genre, drawn by the seed: a row each, with ``path`` and ``genre``.
+
+    They are remembered, as by :func:`genre_lib.descriptors.cached_file`; what does not decode is left out.
+    """
+    drawn = catalogue.tracks.sample(frac=1, random_state=seed).groupby("genre").head(tracks_per_genre)
+    rows = analyze_files(drawn["path"], settings=settings)
+    found = [
+        {"path": row.path, "genre": genre, **row.features.to_json()}
+        for row, genre in zip(rows, drawn["genre"], strict=True)
+        if row.features
+    ]
+    return pd.DataFrame(found, columns=["path", "genre", *NUMBERS])
 
 
 def _duration(path: str) -> float:

@@ -91,6 +91,38 @@ class Span(Protocol):
     def predictions(self) -> Sequence[Scored]: ...
 
 
+class Described(Protocol):
+    """What a track's curves were read as, as :class:`genre_lib.descriptors.Descriptors`."""
+
+    @property
+    def tempo(self) -> float: ...
+    @property
+    def key_name(self) -> str | None: ...
+    @property
+    def loudness(self) -> float: ...
+
+
+class Heard(Protocol):
+    """A track's curves over time, as :class:`genre_lib.descriptors.Curves`."""
+
+    @property
+    def described(self) -> Described: ...
+    @property
+    def onsets(self) -> np.ndarray: ...
+    @property
+    def onset_rate(self) -> float: ...
+    @property
+    def beats(self) -> np.ndarray: ...
+    @property
+    def chroma(self) -> np.ndarray: ...
+    @property
+    def chroma_rate(self) -> float: ...
+    @property
+    def loudness(self) -> np.ndarray: ...
+    @property
+    def loudness_rate(self) -> float: ...
+
+
 class Chart(Figure):
     """A figure that a notebook shows, once, without pyplot's list of open figures."""
 
@@ -107,6 +139,13 @@ class Panel:
     lines: Mapping[str, tuple[str, str]]
     top: float | None = None
 
+
+PITCH_CLASSES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
+DESCRIPTOR_UNITS = {
+    **{"tempo": "beats per minute", "loudness": "LUFS", "energy": "0 to 1", "danceability": "0 to 1"},
+    **{"valence": "0 to 1", "acousticness": "0 to 1"},
+}
+"""What the overview of a library shows, and the unit of each."""
 
 CURVES = (
     Panel("Loss", "nats", {"train_loss": ("train", BLUE), "valid_loss": ("valid", ORANGE)}),
@@ -329,6 +368,60 @@ def timeline(segments: Sequence[Span], title: str = "Genre over the length of th
     _name_axes(axes, _short(title, 70), "time (minutes:seconds)", "confidence")
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return figure
+
+
+@style()
+def track_curves(heard: Heard, title: str = "A track") -> Chart:
+    """What a track's tempo, key and loudness were read from: onsets with the beats, pitch classes, loudness."""
+    figure = Chart(figsize=(WIDTH, 6.2))
+    top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=(1, 1.5, 1))
+    described, seconds = heard.described, len(heard.onsets) / heard.onset_rate
+    top.vlines(heard.beats, 0, 1, transform=top.get_xaxis_transform(), color=ORANGE, linewidth=1, label="even beats")
+    top.plot(np.arange(len(heard.onsets)) / heard.onset_rate, heard.onsets, color=BLUE, linewidth=0.9, label="onsets")
+    tempo = f"{described.tempo:.1f} beats per minute" if described.tempo else "no tempo"
+    _name_axes(top, f"{_short(title, 60)}: {tempo}", "", "onset strength")
+    top.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+    extent = (0.5 / heard.chroma_rate, (len(heard.chroma) + 0.5) / heard.chroma_rate, -0.5, 11.5)
+    picture = middle.imshow(heard.chroma.T, origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=1, extent=extent)
+    middle.set_yticks(range(12), PITCH_CLASSES, fontsize=8)
+    middle.grid(False)
+    _name_axes(middle, f"Pitch classes: {described.key_name or 'no key'}", "", "pitch class")
+    figure.colorbar(picture, ax=(top, middle, bottom), label="strength", pad=0.01, aspect=50)
+    bottom.plot((np.arange(len(heard.loudness)) + 2) / heard.loudness_rate, heard.loudness, color=BLUE, linewidth=1.2)
+    bottom.axhline(described.loudness, color=ORANGE, linewidth=1.2, label="integrated")
+    _name_axes(bottom, f"Loudness: {described.loudness:.1f} LUFS", "seconds", "LUFS")
+    bottom.set_xlim(0, seconds)
+    bottom.legend(loc="lower right", bbox_to_anchor=(1, 1))
+    return figure
+
+
+@style()
+def descriptors_by_genre(tracks: pd.DataFrame) -> Chart:
+    """Descriptors of the tracks of each genre, a dot for each, with the median.
+
+    Args:
+        tracks: a row for each track, with ``genre`` and the names of :data:`DESCRIPTOR_UNITS`; a tempo of 0 is none.
+    """
+    genres = sorted(tracks["genre"].unique())
+    figure = Chart(figsize=(WIDTH, 1.6 + 2 * (0.5 + 0.75 * ROW_HEIGHT * max(len(genres), 3))))
+    shown = tracks.replace({"tempo": {0: np.nan}}).sort_values("genre")
+    rows = shown["genre"].map({genre: i for i, genre in enumerate(genres)}).to_numpy()
+    jitter = np.random.default_rng(0).uniform(-0.25, 0.25, len(shown))
+    grid = figure.subplots(2, 3, sharey=True)
+    for axes, (name, unit) in zip(grid.flat, DESCRIPTOR_UNITS.items(), strict=True):
+        axes.scatter(shown[name], rows + jitter, s=12, color=BLUE, alpha=0.4, linewidths=0)
+        medians = shown.groupby("genre")[name].median().reindex(genres)
+        axes.scatter(medians, range(len(genres)), marker="|", s=160, linewidths=2.5, color=ORANGE)
+        axes.set_yticks(range(len(genres)), [_short(genre) for genre in genres])
+        axes.set_ylim(len(genres) - 0.4, -0.6)
+        axes.grid(False, axis="y")
+        if unit == "0 to 1":
+            axes.set_xlim(-0.03, 1.03)
+        _name_axes(axes, name, unit, "")
+    figure.suptitle(
+        f"Descriptors of {_count(len(shown), 'track')}, medians marked", x=0.01, ha="left", fontsize=12, weight="bold"
+    )
     return figure
 
 

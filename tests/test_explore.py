@@ -9,6 +9,7 @@ import pytest
 from genre_lib import explore
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.models.logmel import LogMelFeatureExtractor
+from genre_lib.settings import get_settings
 
 
 @pytest.fixture
@@ -57,3 +58,11 @@ def test_a_tone_is_loudest_in_its_band(catalogue):
     loudest = extractor.band_hz()[mels["rock"].mean(axis=1).argmax()]
     assert loudest == pytest.approx(1000, rel=0.05)
     assert mels["rock"].max() - np.median(mels["rock"]) > 40
+
+
+def test_some_tracks_of_each_genre_are_described(catalogue):
+    described = explore.described(catalogue, get_settings(), tracks_per_genre=1)
+    assert sorted(described["genre"]) == ["jazz", "rock"]  # polka does not decode
+    assert dict(zip(described["genre"], described["duration"], strict=True)) == pytest.approx(
+        {"jazz": 1.0, "rock": 3.0}
+    )

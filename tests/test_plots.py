@@ -155,3 +155,26 @@ def test_settings_are_not_touched_and_no_figure_stays_open(tracks):
     assert figure._repr_png_().startswith(PNG)
     assert dict(matplotlib.rcParams) == before
     assert plt.get_fignums() == []
+
+
+def test_track_curves_name_what_was_read_from_them():
+    from genre_lib.descriptors import curves
+
+    clicks = np.zeros(22050 * 8, np.float32)
+    clicks[::11025] = 1
+    heard = curves(clicks, 22050)
+    chart = plots.track_curves(heard, "clicks.wav")
+    titles = [axes.get_title(loc="left") for axes in chart.axes[:3]]
+    assert titles[0].startswith("clicks.wav: 120.")
+    assert titles[1:] == ["Pitch classes: no key", f"Loudness: {heard.described.loudness:.1f} LUFS"]
+    silent = plots.track_curves(curves(np.zeros(22050), 22050))
+    assert silent.axes[0].get_title(loc="left") == "A track: no tempo"
+
+
+def test_descriptors_have_a_panel_each_and_no_tempo_is_no_dot():
+    row = dict.fromkeys(plots.DESCRIPTOR_UNITS, 0.5)
+    table = pd.DataFrame([{"genre": "rock", **row, "tempo": 0.0}, {"genre": "jazz", **row, "tempo": 99.0}])
+    chart = plots.descriptors_by_genre(table)
+    assert [axes.get_title(loc="left") for axes in chart.axes] == list(plots.DESCRIPTOR_UNITS)
+    drawn = chart.axes[0].collections[0].get_offsets()
+    assert np.ma.filled(drawn, np.nan)[:, 0][~np.isnan(np.ma.filled(drawn, np.nan)[:, 0])].tolist() == [99.0]

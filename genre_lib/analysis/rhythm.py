@@ -165,6 +165,19 @@ def odd_to_even(correlation: np.ndarray, tempo: float) -> float:
     return float(np.clip((one + three) / max(two + four, 1e-6), 0.1, 2))
 
 
+def beat_grid(onsets: np.ndarray, tempo: float) -> np.ndarray:
+    """Seconds of evenly spaced beats, as many as fit, where they meet the most onsets [frames]: [beats].
+
+    For a picture: music that drifts leaves the grid.
+    """
+    step = 60 * MEL_RATE / tempo
+    places = np.arange(0, len(onsets), step)
+    phases = np.arange(0, step, 1.0)
+    sums = [np.interp(places + phase, np.arange(len(onsets)), onsets, right=0).sum() for phase in phases]
+    beats = places + phases[int(np.argmax(sums))]
+    return beats[beats < len(onsets)] / MEL_RATE
+
+
 def time_signature(correlation: np.ndarray, beat: float) -> int:
     """3 where bars of three beats of so many frames repeat clearly better than bars of four, else 4."""
     three = _peak(correlation, 3 * beat) + _peak(correlation, 6 * beat)
@@ -174,7 +187,7 @@ def time_signature(correlation: np.ndarray, beat: float) -> int:
 
 def _candidates(correlation: np.ndarray, first: float, second: float, margin: float) -> tuple[TempoCandidate, ...]:
     """The octaves of both tempos; the most likely octave of the first stands first."""
-    shares = {}
+    shares: dict[float, float] = {}
     for tempo, share in ((first, 1 / (2 - margin)), (second, (1 - margin) / (2 - margin))):
         odds = octaves(correlation, tempo)
         weights = np.exp(np.array(list(odds.values())) - max(odds.values()))
