@@ -150,7 +150,7 @@ def analyze(waveform: np.ndarray, sample_rate: int) -> Descriptors:
     """
     if not len(waveform):
         raise EmptyAudio("The waveform holds no samples; a description needs at least one.")
-    samples = _at_rate(np.nan_to_num(np.asarray(waveform, np.float32), posinf=0, neginf=0), sample_rate)
+    samples = _samples(waveform, sample_rate)
     bands = mel(samples)
     level, blocks = loudness.measure(samples, RATE)
     beat, pitch = rhythm.analyze(bands), tonality.analyze(samples)
@@ -173,7 +173,7 @@ def analyze(waveform: np.ndarray, sample_rate: int) -> Descriptors:
 def curves(waveform: np.ndarray, sample_rate: int) -> Curves:
     """What :func:`analyze` reads from a waveform, over time; arguments and errors are the same."""
     described = analyze(waveform, sample_rate)
-    samples = _at_rate(np.asarray(waveform, np.float32), sample_rate)
+    samples = _samples(waveform, sample_rate)
     onsets, (chroma, _) = rhythm.onset_strength(mel(samples)), tonality.chromagram(samples)
     return Curves(
         described=described,
@@ -265,8 +265,11 @@ def analyze_files(
         executor.shutdown(wait=True, cancel_futures=True)
 
 
-def _at_rate(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
-    """The waveform at :data:`RATE`, by librosa (soxr) where it has another."""
+def _samples(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
+    """The waveform as finite float32 at :data:`RATE`, resampled by librosa (soxr) where it has another."""
+    waveform = np.asarray(waveform, np.float32)
+    if not np.isfinite(waveform).all():
+        waveform = np.nan_to_num(waveform, posinf=0, neginf=0)
     if sample_rate == RATE:
         return waveform
     import librosa  # on demand: files are decoded at the right rate, and never come here

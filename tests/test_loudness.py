@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyloudnorm
 import pytest
 
 from genre_lib.analysis import loudness
@@ -42,3 +43,15 @@ def test_silence_is_the_quietest(samples: int):
 
 def test_ten_blocks_a_second():
     assert len(loudness.measure(sine(5), 48000)[1]) == 47  # the last begins 0.4 s before the end
+
+
+def test_it_is_what_pyloudnorm_says_however_long_it_lasts(monkeypatch):
+    random = np.random.default_rng(0)
+    music = (np.repeat(random.uniform(0, 0.5, 30), 24000) * random.normal(0, 0.3, 30 * 24000)).astype(np.float32)
+    expected = pyloudnorm.Meter(48000).integrated_loudness(music)
+    whole = loudness.measure(music, 48000)
+    assert whole[0] == pytest.approx(expected, abs=1e-3)
+    monkeypatch.setattr(loudness, "STRETCH_BLOCKS", 40)
+    in_parts = loudness.measure(music, 48000)
+    assert in_parts[0] == pytest.approx(expected, abs=1e-2)
+    assert in_parts[1] == pytest.approx(whole[1], abs=1e-2)
