@@ -252,7 +252,7 @@ def test_the_real_notebook(tmp_path: Path, settings: Settings):
     places = {"runs_path": tmp_path / "runs", "models_path": tmp_path / "models", "cache_path": tmp_path / "cache"}
     service = Service(settings.model_copy(update=places | {"notebooks_path": REPOSITORY / "notebooks"}))
     try:
-        config = {"epochs": 30, "learning_rate": 0.003, "batch_size": 8}
+        config = {"epochs": 60, "learning_rate": 0.003, "batch_size": 8, "max_clips_per_track": 2}
         music = {"catalogue": "music/catalogue", "labels": None, "model_name": "mine"}
         job = service.start(**music, config=config).json()
         for event in service.follow(job["job_id"]):
