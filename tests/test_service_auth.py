@@ -75,7 +75,11 @@ def test_without_a_key_401(headers: dict[str, str]):
     assert response.headers["WWW-Authenticate"] == "Bearer"
 
 
-@pytest.mark.parametrize("key", [ANN[:-1], ANN + "x", ANN.swapcase(), api_keys.digest(ANN), "ann", KEYS, "\u00e9" * 9])
+@pytest.mark.parametrize(
+    "key",
+    [ANN[:-1], ANN + "x", ANN.swapcase(), api_keys.digest(ANN), "ann", KEYS, "\u00e9" * 9],
+    ids=["cut off", "too long", "other case", "its hash", "its name", "several", "no ASCII"],  # the key is a new one
+)
 def test_a_wrong_key_is_401_and_not_repeated(key: str):
     for headers in ({"X-API-Key": key.encode()}, {"Authorization": f"Bearer {key}".encode()}):
         response = client().post("/change", headers=headers)
