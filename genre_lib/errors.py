@@ -121,7 +121,7 @@ class NotebookFailed(RunFailed):
         notebook: the executed notebook, as far as it came.
     """
 
-    def __init__(self, reason: str, notebook: object) -> None:
+    def __init__(self, reason: str, notebook: object = "none") -> None:
         super().__init__(f"{reason}. The executed notebook: {notebook}")
         self.reason = f"{reason}."
 

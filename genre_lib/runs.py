@@ -31,7 +31,8 @@ ENDS: dict[str, Status] = {"run_completed": "completed", "run_failed": "failed",
 """Events that end a run, and what it is then."""
 
 COLUMNS = ["id", "status", "started", "seconds", "base_model", "genres", "best_epoch", "accuracy", "macro_f1", "path"]
-"""Columns of :func:`list_runs`; accuracy and macro-F1 are the best epoch's on the validation split."""
+"""Columns of :func:`list_runs`; accuracy and macro-F1 are the best epoch's on the validation split,
+or those of the evaluation where nothing was trained."""
 
 
 class Run:
@@ -148,16 +149,16 @@ class Run:
 
 
 def list_runs(runs_path: Path | str) -> pd.DataFrame:
-    """A row for every run that trained, the newest first, with ``COLUMNS``; reports of other notebooks are no runs."""
+    """A row for every run that trained or evaluated, the newest first, with ``COLUMNS``; other reports are no runs."""
     folders = [path for path in Path(runs_path).glob("*") if path.is_dir() and not path.name.startswith(".")]
     runs = [Run(path) for path in sorted(folders, key=lambda path: path.name, reverse=True)]
-    rows = [_row(run) for run in runs if run.parameters()]
+    rows = [_row(run) for run in runs if run.parameters() or "evaluation" in (run.result() or {})]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
 def _row(run: Run) -> dict[str, Any]:
     parameters, result, started = run.parameters(), run.result() or {}, run.events("run_started")
-    metrics = result.get("metrics") or {}
+    metrics, evaluation = result.get("metrics") or {}, result.get("evaluation") or {}
     return {
         "id": run.id,
         "status": run.status(),
@@ -166,8 +167,8 @@ def _row(run: Run) -> dict[str, Any]:
         "base_model": "" if parameters.get("init") == "scratch" else parameters.get("base_model"),
         "genres": len(result.get("genres") or []) or None,
         "best_epoch": result.get("best_epoch"),
-        "accuracy": metrics.get("valid_accuracy"),
-        "macro_f1": metrics.get("valid_macro_f1"),
+        "accuracy": metrics.get("valid_accuracy", (evaluation.get("accuracy") or {}).get("value")),
+        "macro_f1": metrics.get("valid_macro_f1", (evaluation.get("macro_f1") or {}).get("value")),
         "path": str(run.path),
     }
 

@@ -65,10 +65,13 @@ def test_listing(tmp_path):
     old, new = Run(tmp_path / "20250101-000000-a").prepared(), Run(tmp_path / "20260101-000000-b").prepared()
     Run(tmp_path / "20270101-000000-report").prepared().write_result({"tracks": 3})
     old.write_parameters({"base_model": "other"})
+    judged = Run(tmp_path / "20250601-000000-judged").prepared()
+    judged.write_result({"evaluation": {"accuracy": {"value": 0.5}, "macro_f1": {"value": 0.25}}})
     new.write_parameters({"base_model": "starter"})
     new.write_result({"metrics": {"valid_accuracy": 0.75}, "best_epoch": 3, "genres": ["a", "b"]})
     table = list_runs(tmp_path)
-    assert list(table.id) == [new.id, old.id]
+    assert list(table.id) == [new.id, judged.id, old.id]
+    assert table.iloc[1][["accuracy", "macro_f1"]].tolist() == [0.5, 0.25]
     assert table.iloc[0][["accuracy", "best_epoch", "base_model", "genres"]].tolist() == [0.75, 3, "starter", 2]
 
 

@@ -127,7 +127,10 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
 
     with shared_folder() as folder:
         metrics.prepare(folder / "metrics")
-        server = create_server(settings, folder)
-        server.on_started = started
-        run(server, settings.host, settings.port)
+        try:
+            server = create_server(settings, folder)
+            server.on_started = started
+            run(server, settings.host, settings.port)
+        finally:
+            metrics.forget()
     sweep(settings.models_path)

@@ -91,6 +91,12 @@ def prepare(folder: Path) -> None:
     _instruments.cache_clear()
 
 
+def forget() -> None:
+    """Count no more in this process: the folder is about to go."""
+    os.environ.pop(FOLDER, None)
+    _instruments.cache_clear()
+
+
 def prepared() -> bool:
     """Whether there is a folder to count in."""
     return bool(os.environ.get(FOLDER))
