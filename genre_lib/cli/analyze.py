@@ -91,10 +91,10 @@ def write_table(file: TextIO, tracks: Iterable[TrackDescriptors]) -> int:
 
 
 def cells(track: TrackDescriptors) -> list[str]:
-    """The error stands where the numbers would."""
+    """What stands behind a track's name; an error stands last, so that it pushes no numbers of other tracks apart."""
     found = track.features
     if found is None:
-        return ["", "", track.error or "", "", "", ""]
+        return ["", "", "", "", "", track.error or ""]
     return [
         clock(found.duration),
         f"{found.tempo:.1f} BPM" if found.tempo else "–",
