@@ -22,7 +22,7 @@ from genre_lib.audio import Audio, Limits, Source, load
 from genre_lib.clips import pool, probabilities, starts, views
 from genre_lib.errors import AudioError
 from genre_lib.networks import reading
-from genre_lib.networks.folder import LoadedModel, resolve_device
+from genre_lib.networks.folder import LoadedModel, in_fast_layout, resolve_device
 from genre_lib.networks.logmel import LogMel
 
 DECODE_AHEAD = 2
@@ -116,9 +116,7 @@ class Predictor:
         self.device = resolve_device(device)
         self.batch_size = batch_size
         self.genres = model.genres
-        network: Any = model.network
-        # The order that convolutions like: a quarter less time for the CNN on a processor, and the same numbers.
-        self.network = network.to(self.device).to(memory_format=torch.channels_last).eval()
+        self.network: Any = in_fast_layout(model.network).to(self.device).eval()
 
     @classmethod
     def from_folder(cls, folder: Path | str, **options: Any) -> Predictor:

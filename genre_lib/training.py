@@ -24,11 +24,12 @@ from genre_lib.data.opening import open_catalogue
 from genre_lib.errors import GenreLibError, RunFailed, RunStopped, first_line
 from genre_lib.models.classifier import GenreClassifier, inverse_frequency
 from genre_lib.models.folder import GenreModel
+from genre_lib.networks.folder import in_fast_layout
 from genre_lib.runs import Run
 from genre_lib.training_callbacks import EpochCheckpoints, EventWriter, FiniteLoss, MovingAverage, last_checkpoint
 from genre_lib.training_config import TrainingConfig, load_experiment
 from genre_lib.training_inputs import check_catalogue, check_output, check_tracks, clips_of, data_path, subclasses_of
-from genre_lib.training_network import augment_of, build, fast_layout, recipe_of
+from genre_lib.training_network import augment_of, build, recipe_of
 from genre_lib.training_outputs import FitResult, Kept, finish, finished, kept_checkpoint, save_kept
 from genre_lib.training_run import SilentRun, open_run, rank
 
@@ -104,7 +105,7 @@ def _train(
     weights = inverse_frequency(data.train.targets, classes) if weighs else None
     augment = augment_of(config, model)
     module = GenreClassifier(
-        fast_layout(model), recipe_of(config), augment, weights, data.class_shares(), data.subclasses
+        in_fast_layout(model.network), recipe_of(config), augment, weights, data.class_shares(), data.subclasses
     )
     checkpoints = EpochCheckpoints(run, config.monitor if _is_monitored(config) else None, config.mode)
     bar = config.progress if config.progress is not None else sys.stderr.isatty()

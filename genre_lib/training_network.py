@@ -6,8 +6,6 @@ import inspect
 from dataclasses import fields
 from typing import Any
 
-import torch
-
 from genre_lib import registry
 from genre_lib.augmentation import Augmentation
 from genre_lib.errors import ConfigurationError
@@ -60,11 +58,6 @@ def check_names(field: str, given: dict[str, Any], known: list[str]) -> None:
     for name in given:
         if name not in known:
             raise ConfigurationError(f"Unknown field {field}.{name}; {nearest(name, known)}")
-
-
-def fast_layout(model: GenreModel) -> Any:
-    is_cnn = isinstance(model.network, GenreCNNForAudioClassification)
-    return model.network.to(memory_format=torch.channels_last) if is_cnn else model.network  # type: ignore[call-arg]
 
 
 def recipe_of(config: TrainingConfig) -> Recipe:

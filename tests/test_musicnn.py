@@ -17,6 +17,7 @@ from genre_lib.models import folder
 from genre_lib.models.head import with_genres
 from genre_lib.models.musicnn_weights import CHECKPOINT, front_end, read
 from genre_lib.networks import reading
+from genre_lib.networks.musicnn import FilterBank, largest_of_one_band
 
 SHAPES = {"timbral": [(7, 38), (7, 67)], "temporal": [(128, 1), (64, 1), (32, 1)]}
 FILTERS = {"timbral": 6, "temporal": 4}
@@ -93,6 +94,26 @@ def test_in_training_the_norms_see_every_answer_and_nothing_changes_at_rest(pack
     answers = functional.relu(bank.conv(functional.pad(image, (0, 0, 3, 3))))
     assert torch.allclose(bank.norm.running_mean, answers.mean((0, 2, 3)), atol=1e-5)
     assert at_rest.shape == (2, 4, 60)
+
+
+@pytest.mark.parametrize("frames", [1, 15, 16, 17, 187])
+@pytest.mark.parametrize("length", [1, 32, 128])
+def test_filters_of_one_band_answer_as_a_convolution_does(frames: int, length: int):
+    noise = torch.Generator().manual_seed(frames)
+    image = torch.randn(2, 1, frames + length - 1, 96, generator=noise)
+    weight = torch.randn(3, 1, length, 1, generator=noise)
+    expected = functional.conv2d(image, weight).amax(3)
+    assert torch.allclose(largest_of_one_band(image, weight), expected, atol=1e-4)
+
+
+def test_the_banks_answer_alike_with_norms_of_either_sign():
+    torch.manual_seed(0)
+    image = torch.randn(2, 1, 40, 96)
+    for length, bands in ((7, 38), (32, 1)):
+        bank = FilterBank(4, length, bands).eval()
+        bank.norm.weight.data = torch.tensor([1.0, -1.0, 0.5, -2.0])
+        padded = functional.pad(image, (0, 0, (length - 1) // 2, length // 2))
+        assert torch.allclose(bank(image), bank.norm(functional.relu(bank.conv(padded))).amax(3), atol=1e-4)
 
 
 def test_it_is_a_model_like_any_other(package: Path, tmp_path: Path, monkeypatch):

@@ -129,6 +129,11 @@ def require_labels(config: Any) -> None:
         raise ValueError(f"id2label in {CONFIG} must give a name to each of 0, 1, 2 and so on, and is {labels!r}")
 
 
+def in_fast_layout(network: Any) -> Any:
+    """The network with its weights in the order that it names as ``memory_format``; as they are where it names none."""
+    return network.to(memory_format=getattr(network, "memory_format", torch.preserve_format))
+
+
 def resolve_device(name: str) -> str:
     """``"auto"`` becomes ``"cuda"`` where there is a GPU and ``"cpu"`` elsewhere.
 

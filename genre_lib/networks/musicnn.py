@@ -8,7 +8,7 @@ answer every sound with the same number, so that here they are one channel of on
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -27,6 +27,8 @@ WINDOW = 7
 """Frames that the layers over time, and the timbral filters, look at."""
 LAYERS = 3
 """Layers over time; each but the first is added to the one before."""
+BLOCK = 16
+"""Frames that one row of a product of matrices answers for; 8 and 32 are no faster."""
 EPSILON = 1e-3
 """Of the batch norms; TensorFlow's default, with which the weights were learnt."""
 
@@ -93,11 +95,35 @@ class FilterBank(nn.Module):
 
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         before = (self.frames - 1) // 2
-        answers = self.conv(functional.pad(image, (0, 0, before, self.frames - 1 - before)))
+        padded = functional.pad(image, (0, 0, before, self.frames - 1 - before))
         if self.norm.training:
-            return self.norm(functional.relu(answers)).amax(3)
-        extreme = torch.where((self.norm.weight > 0)[:, None], answers.amax(3), answers.amin(3))
+            return self.norm(functional.relu(self.conv(padded))).amax(3)
+        sign = torch.where(self.norm.weight > 0, 1.0, -1.0).to(padded.dtype)
+        weight = self.conv.weight * sign[:, None, None, None]
+        one_band = weight.shape[3] == 1
+        largest = largest_of_one_band(padded, weight) if one_band else functional.conv2d(padded, weight).amax(3)
+        extreme = largest * sign[:, None] + cast(torch.Tensor, self.conv.bias)[:, None]
         return self.norm(functional.relu(extreme)[..., None])[..., 0]
+
+
+def largest_of_one_band(image: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The largest answer over the bands of filters [filters, 1, frames, 1] to [batch, 1, frames, mels].
+
+    The same numbers as ``conv2d(image, weight).amax(3)`` to rounding, in half the time: with one channel in and few
+    out, a convolution leaves a processor idle, and a product of matrices that answers for :data:`BLOCK` frames in each
+    row does not.
+    """
+    filters, _, length, _ = weight.shape
+    frames = image.shape[2] - length + 1
+    spare = -frames % BLOCK
+    reach = length + BLOCK - 1
+    bands = functional.pad(image[:, 0].transpose(1, 2).contiguous(), (0, spare))
+    windows = bands.unfold(2, reach, BLOCK).transpose(1, 2)
+    # Rows one shorter than the period: each begins a step earlier in it, so that the filter stands a frame later.
+    periods = functional.pad(weight[:, 0, :, 0], (0, BLOCK)).repeat(1, BLOCK)
+    shifted = periods[:, : BLOCK * reach].reshape(filters * BLOCK, reach).T.contiguous()
+    largest = (windows @ shifted).amax(2)
+    return largest.unflatten(2, (filters, BLOCK)).transpose(1, 2).flatten(2)[:, :, :frames]
 
 
 class MusicnnBackbone(nn.Module):
