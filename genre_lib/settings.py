@@ -57,7 +57,7 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the server listens on; 0.0.0.0 for all.")
     port: int = Field(8000, ge=1, le=65535, description="Port that the server listens on.")
     max_batch_size: int = Field(16, ge=1, description="Most requests that are predicted together.")
-    batch_timeout: float = Field(0.01, gt=0, le=1, description="Seconds to wait for a batch to fill.")
+    batch_timeout: float = Field(0, ge=0, le=1, description="Seconds that an idle worker waits for a batch to fill.")
     request_timeout: float = Field(60, gt=0, description="Seconds after which a request is answered with 504.")
     max_requests_in_flight: int = Field(64, ge=1, description="Requests beyond this are answered with 503.")
     model_cache_bytes: int = Field(

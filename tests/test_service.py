@@ -22,7 +22,6 @@ from genre_lib.inference import Predictor
 from genre_lib.service import errors, server, status
 from genre_lib.service.batch import BatchPredictor
 from genre_lib.service.limits import Bound, Deadline, InFlightLimit, UploadLimit
-from genre_lib.service.loop import Refilled
 from genre_lib.service.messages import Answer, PredictRequest
 from genre_lib.service.model_cache import ModelCache
 from genre_lib.service.schemas import ErrorBody, PredictAnswer
@@ -331,15 +330,6 @@ def test_the_workers_status_goes_through_a_file(tmp_path: Path):
     assert status.read(tmp_path) == said
     (tmp_path / status.FILE).write_text("{")
     assert status.read(tmp_path) == WorkerStatus()
-
-
-def test_a_refilled_queue_gives_back_what_was_taken():
-    rest: queue.Queue = queue.Queue()
-    rest.put(2)
-    refilled = Refilled(1, rest)
-    assert [refilled.get(timeout=0.01), refilled.get(timeout=0.01)] == [1, 2]
-    with pytest.raises(queue.Empty):
-        refilled.get(timeout=0.01)
 
 
 def test_an_address_that_cannot_be_used_is_refused():

@@ -25,9 +25,6 @@ WARM_UP_SAMPLES = 22050
 CACHE = "descriptors"
 """What the metrics call the cache."""
 
-WAIT_SECONDS = 0.001
-"""For a second request, of which there is none in a batch of one; LitServe takes no 0 with a queue that sleeps."""
-
 
 class AnalysisAPI(WorkerAPI):
     """Answers what descriptors tracks have, one after the other."""
@@ -37,7 +34,7 @@ class AnalysisAPI(WorkerAPI):
     status_file = status.ANALYSIS_FILE
 
     def __init__(self, settings: Settings, folder: Path) -> None:
-        super().__init__(settings, folder, max_batch_size=1, batch_timeout=WAIT_SECONDS, api_path="/analyze/features")
+        super().__init__(settings, folder, max_batch_size=1, batch_timeout=0, api_path="/analyze/features")
         self.busy_since: float | None = None
 
     def load(self) -> None:

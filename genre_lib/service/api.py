@@ -13,7 +13,7 @@ from litserve import LitAPI
 
 from genre_lib.errors import GenreLibError
 from genre_lib.service import status
-from genre_lib.service.loop import PatientLoop
+from genre_lib.service.loop import PatientLoop, ReadAheadLoop
 from genre_lib.service.memory import give_back
 from genre_lib.service.messages import Answer, PredictRequest
 from genre_lib.service.status import WorkerStatus
@@ -43,7 +43,7 @@ class WorkerAPI(LitAPI):
     status_file = status.FILE
 
     def __init__(self, settings: Settings, folder: Path, **options: Any) -> None:
-        super().__init__(loop=PatientLoop(), **options)
+        super().__init__(**{"loop": PatientLoop()} | options)
         self.settings = settings
         self.folder = folder
         self.worked = False
@@ -112,7 +112,8 @@ class GenreAPI(WorkerAPI):
 
     def __init__(self, settings: Settings, folder: Path) -> None:
         size, wait = settings.max_batch_size, settings.batch_timeout
-        super().__init__(settings, folder, max_batch_size=size, batch_timeout=wait, api_path="/predict")
+        loop = ReadAheadLoop()
+        super().__init__(settings, folder, loop=loop, max_batch_size=size, batch_timeout=wait, api_path="/predict")
 
     def load(self) -> None:
         """Make the batch predictor, with torch."""
@@ -141,6 +142,10 @@ class GenreAPI(WorkerAPI):
         self.status.model_name, self.status.model_version = served.name, served.version
         self.status.error = self.models.error
         super().tell()
+
+    def ahead(self, request: PredictRequest) -> None:
+        """Begin to decode a track that waits for the network."""
+        self.predictor.ahead(request)
 
     def answers(self, requests: list[PredictRequest]) -> list[Answer]:
         """What genres each track has, or why that cannot be said."""

@@ -1,22 +1,20 @@
 """The requests of several clients, answered in one pass through the network.
 
 One bad upload must not fail its batch, so an error is an answer like any other, and nothing here raises for a single
-request. Decoding happens here too, in threads beside each other: FFmpeg lets go of the interpreter's lock, and what a
-hostile file can bring down is the worker, which is started again, and not the process that holds the port.
+request. Decoding happens in this process, too: what a hostile file can bring down is the worker, which is started
+again, and not the process that holds the port.
 """
 
 from __future__ import annotations
 
-import os
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from genre_lib import audio
 from genre_lib.inference import Predictor
 from genre_lib.service import metrics
+from genre_lib.service.decoding import Decoded, Decoder
 from genre_lib.service.messages import Answer, PredictRequest, refusal
 from genre_lib.service.model_cache import ModelCache
 from genre_lib.service.prediction_cache import Heard, PredictionCache, fingerprint
@@ -27,9 +25,6 @@ SECONDS_A_PASS = 1200.0
 
 Numbered = dict[int, PredictRequest]
 """Requests by their place in the batch."""
-Decoded = audio.Audio | BaseException
-"""A track, or why there is none."""
-
 CACHE = "predictions"
 """What the metrics call the cache."""
 
@@ -50,14 +45,30 @@ class BatchPredictor:
         self, models: ModelCache, limits: audio.Limits, status: WorkerStatus, cache: PredictionCache | None = None
     ) -> None:
         self.models = models
-        self.limits = limits
+        self.decoder = Decoder(limits)
         self.status = status
         self.cache = cache or PredictionCache(0)
-        self.workers = os.cpu_count() or 1
-        self.threads = ThreadPoolExecutor(self.workers, thread_name_prefix="decode")
+
+    def ahead(self, request: PredictRequest) -> None:
+        """Begin to decode a track that will be in one of the next batches. Any thread may call this.
+
+        It is a guess that only costs time where it is wrong: a track for another model may be wanted at another rate.
+        """
+        predictor = self.models.active
+        if predictor is None or request.model_name not in (None, predictor.model.name):
+            return
+        if (request.content, fingerprint(predictor.model)) not in self.cache:
+            self.decoder.ahead(request, predictor.model.sample_rate)
 
     def answers(self, requests: list[PredictRequest]) -> list[Answer]:
         """An answer for every request, in their order; requests for one model share their passes."""
+        try:
+            return self.answer_groups(requests)
+        finally:
+            self.decoder.forget(requests)
+
+    def answer_groups(self, requests: list[PredictRequest]) -> list[Answer]:
+        """:meth:`answers`, model by model."""
         found: dict[int, Answer] = {}
         for name in dict.fromkeys(request.model_name for request in requests):
             found |= self.answer_group(name, {i: r for i, r in enumerate(requests) if r.model_name == name})
@@ -92,25 +103,10 @@ class BatchPredictor:
 
     def heard(self, predictor: Predictor, wanted: Numbered) -> Iterator[tuple[int, Outcome]]:
         """What became of each request, pass by pass."""
-        for part in parts(self.decoded(wanted, predictor.model.sample_rate)):
+        for part in parts(self.decoder.tracks(wanted, predictor.model.sample_rate)):
             good = {i: decoded for i, decoded in part.items() if isinstance(decoded, audio.Audio)}
             yield from ((i, Outcome(error)) for i, error in part.items() if isinstance(error, BaseException))
             yield from self.passed(predictor, good).items()
-
-    def decoded(self, group: Numbered, sample_rate: int) -> Iterator[tuple[int, Decoded]]:
-        """What became of each upload; as many are decoded at once as there are cores, and no more are held ahead."""
-        waiting = deque(group.items())
-        ahead: deque[tuple[int, Future[audio.Audio]]] = deque()
-        while waiting or ahead:
-            while waiting and len(ahead) <= self.workers:
-                i, request = waiting.popleft()
-                ahead.append((i, self.threads.submit(self.decode, request, sample_rate)))
-            i, future = ahead.popleft()
-            yield i, future.exception() or future.result()
-
-    def decode(self, request: PredictRequest, sample_rate: int) -> audio.Audio:
-        """The upload; what is shorter than it claims is heard as far as it goes."""
-        return audio.load(request.path, sample_rate, limits=self.limits, on_truncated="ignore")
 
     def passed(self, predictor: Predictor, part: dict[int, audio.Audio]) -> dict[int, Outcome]:
         """One pass; where it fails, one for each track, so that only the culprit is refused."""

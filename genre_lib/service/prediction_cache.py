@@ -50,12 +50,18 @@ class Heard:
 
 
 class PredictionCache:
-    """Tracks by key; beyond ``max_bytes`` what was unused for longest is forgotten. One thread at a time may use it."""
+    """Tracks by key; beyond ``max_bytes`` what was unused for longest is forgotten.
+
+    One thread at a time may use it; any may ask what is in it.
+    """
 
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self.bytes = 0
         self._kept: OrderedDict[Hashable, Heard] = OrderedDict()
+
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._kept
 
     def get(self, key: Hashable) -> Heard | None:
         """What is kept under the key, which counts as used now."""
