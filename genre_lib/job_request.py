@@ -26,6 +26,7 @@ from genre_lib.errors import (
 )
 from genre_lib.settings import Settings
 from genre_lib.training_config import TrainingConfig
+from genre_lib.training_defaults import completed
 
 if TYPE_CHECKING:
     from genre_lib.data.catalogue import Catalogue
@@ -86,7 +87,7 @@ def prepare(
         catalogue: a CSV below a configured root, its name there without ``.csv``, or ``synthetic``.
         data_path: a folder below a configured root.
         labels: genres to train on; None: all.
-        config: settings by the names in :data:`FIELDS`.
+        config: settings by the names in :data:`FIELDS`; the others are what suits the base model.
 
     Raises:
         ModelNotFound, ModelInvalid: there is no such base model, or it cannot be read.
@@ -97,7 +98,7 @@ def prepare(
     """
     base = registry.by_name(base_model, settings) if base_model else registry.active(settings)
     registry.describe(base)
-    fields = {"num_epochs": DEFAULT_EPOCHS} | checked(config or {})
+    fields = {"num_epochs": DEFAULT_EPOCHS} | completed(checked(config or {}), base)
     place = place_of(catalogue, data_path, settings)
     try:
         tracks = chosen(opened(place, settings), labels)

@@ -30,6 +30,7 @@ ROWS: list[set[str]] = [
         "training_outputs",
         "training_run",
         "training_config",
+        "training_defaults",
         "training_callbacks",
         "evaluation",
         "comparison",

@@ -15,7 +15,8 @@ from genre_lib.errors import (
 )
 from genre_lib.job_request import Prepared, checked, prepare
 from genre_lib.settings import Settings, get_settings
-from genre_lib.training_config import TrainingConfig
+from genre_lib.training_config import TrainingConfig, load_experiment
+from genre_lib.training_defaults import EXPERIMENT
 
 
 @pytest.fixture
@@ -88,8 +89,8 @@ def test_bad_settings_are_named(config: dict, said: str):
 def test_music_is_found_below_the_roots(settings: Settings, asked: dict, synthetic_catalogue: Path):
     found = prepared(settings, **asked)
     assert len(found.catalogue) == 24 and found.base_model == "tiny"
-    expected = {"base_model": str(settings.model_path), "init": "pretrained", "progress": False, "num_epochs": 10}
-    assert found.parameters == expected
+    expected = {"base_model": str(settings.model_path), "init": "pretrained", "progress": False}
+    assert found.parameters == load_experiment(EXPERIMENT) | expected
     whole = prepared(settings, data_path=str(synthetic_catalogue))
     assert whole.catalogue.genres == found.catalogue.genres
 

@@ -46,6 +46,7 @@ def finetune(
     given |= {"output_path": str(output_path) if output_path else None, "strict": strict or None}
     fields |= {name: value for name, value in given.items() if value is not None}
     fields = with_places(fields, settings)
+    fields = fields if experiment or resume else with_defaults(fields)
     notebook = settings.notebooks_path / "02_finetune.ipynb"
     config = checked(fields, notebook)
     require_free_output(config)
@@ -107,6 +108,13 @@ def with_places(fields: dict[str, Any], settings: Settings) -> dict[str, Any]:
         if fields.get(name):
             fields[name] = str(Path(fields[name]).expanduser().absolute())
     return fields
+
+
+def with_defaults(fields: dict[str, Any]) -> dict[str, Any]:
+    """Without an experiment's file: what suits the base model, beside what was given."""
+    from genre_lib.training_defaults import completed
+
+    return fields if fields.get("init") == "scratch" else completed(fields, fields["base_model"])
 
 
 def checked(fields: dict[str, Any], notebook: Path) -> TrainingConfig:

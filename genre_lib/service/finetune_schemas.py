@@ -45,7 +45,7 @@ class StartRequest(Schema):
                     "base_model": "genre_classifier",
                     "catalogue": "synthetic",
                     "model_name": "mine",
-                    "config": {"epochs": 4, "learning_rate": 0.001, "batch_size": 16},
+                    "config": {"epochs": 4, "freeze": "backbone", "learning_rate": 0.001},
                 }
             ]
         },
@@ -111,6 +111,9 @@ class JobSummary(Schema):
     attempt: int = Field(description="1, and one more with every resume that began.")
     phase: Literal["preparing", "training", "evaluating", "publishing"] | None = Field(
         None, description="What a running job does."
+    )
+    prepared: float | None = Field(
+        None, ge=0, le=1, description="Of a step that looks at every track: the share that it has; null elsewhere."
     )
     progress: float = Field(ge=0, le=1, description="Share of the epochs that are done; 1 where all of it is.")
     epoch: int = Field(description="The last one that was completed; 0 before the first.")
