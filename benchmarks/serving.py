@@ -1,6 +1,6 @@
 """The service beside a plain FastAPI app with the same model: uploads of 30 s of mp3 from several clients at once.
 
-    python benchmarks/serving.py ../shared/data/gtzan
+    python benchmarks/serving.py ../shared/data/emotify
     python benchmarks/serving.py --seconds 10 --clients 1 4      # on invented music
 
 Both servers are started here, each in a process of its own, and ended afterwards. The plain app is what one writes
