@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from genre_lib.networks.stored import Output, StoredConfig
+from genre_lib.networks.stored import Output, StoredConfig, require_counts
 
 MODEL_TYPE = "genre_cnn"
 """What ``config.json`` calls the network."""
@@ -80,8 +80,7 @@ class CNNShape:
         for name, (fits, what) in must_be.items():
             if not fits:
                 raise ValueError(f"{type(self).__name__}.{name} must be {what}, and is {getattr(self, name)!r}.")
-        if not all(type(count) is int and count > 0 for count in counts):
-            raise ValueError(f"{type(self).__name__}: bands, channels, blocks and stride must be whole and above zero.")
+        require_counts(self, "bands, channels, blocks and stride", counts)
 
 
 @dataclass(eq=False, repr=False)

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from genre_lib.networks.stored import Output, StoredConfig
+from genre_lib.networks.stored import Output, StoredConfig, require_counts
 
 MODEL_TYPE = "musicnn"
 """What ``config.json`` calls the network."""
@@ -66,8 +66,7 @@ class MusicnnShape:
             if not isinstance(came, list | tuple) or len(came) != len(expected):
                 raise ValueError(f"{type(self).__name__}.{name} must be {len(expected)} numbers, and is {came!r}.")
         counts = [self.num_mel_bins, *self.timbral_filters, *self.temporal_filters, self.channels, self.units]
-        if not all(type(count) is int and count > 0 for count in counts):
-            raise ValueError(f"{type(self).__name__}: bands, filters, channels, units must be whole and above zero.")
+        require_counts(self, "bands, filters, channels and units", counts)
 
 
 @dataclass(eq=False, repr=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple, Self
 
@@ -47,6 +47,16 @@ class StoredConfig:
             ValueError: names the field, what it must be and what it is.
         """
         raise NotImplementedError
+
+
+def require_counts(shape: object, what: str, counts: Iterable[Any]) -> None:
+    """Refuse numbers of layers, bands and so on that are none.
+
+    Raises:
+        ValueError: names the shape's class, and ``what`` the numbers are of.
+    """
+    if not all(type(count) is int and count > 0 for count in counts):
+        raise ValueError(f"{type(shape).__name__}: {what} must be whole and above zero.")
 
 
 class Output(NamedTuple):
