@@ -41,6 +41,9 @@ class Instruments:
     def __init__(self) -> None:
         from prometheus_client import Counter, Gauge, Histogram, values
 
+        from genre_lib.service.metric_files import ReservedDict
+
+        values.MmapedDict = ReservedDict  # type: ignore[misc]
         values.ValueClass = values.get_value_class()  # anew: another library may have imported it before the folder
         self.request_seconds = Histogram(
             "genre_request_seconds",
