@@ -92,7 +92,8 @@ def test_where_the_promoted_model_is_broken_the_old_one_goes_on(models: ModelCac
     weights.write_bytes(b"broken")
     models.follow()
     assert models.active.model.name == "tiny"
-    assert models.error.startswith("broken cannot be served: Expected an audio classifier")
+    assert models.error.startswith("broken cannot be served: Expected an audio classifier in broken, ")
+    assert str(settings.models_path) not in models.error
     assert models.error.endswith("The model before goes on.")
     weights.write_bytes(content)  # mended: served without being promoted again
     models.follow()
@@ -224,6 +225,8 @@ def test_a_model_that_cannot_be_loaded_is_not_tried_for_every_request(
         said.append(str(error.value))
     assert load.names == ["tiny", "broken"]
     assert len(set(said)) == 1
+    assert said[0].startswith("Expected an audio classifier in broken, ")  # and not where it lies
+    assert str(settings.models_path) not in said[0]
     weights.write_bytes(content)  # other files, so it is tried at once
     assert models.named("broken").model.name == "broken"
     monkeypatch.setattr(model_cache, "RETRY_SECONDS", 0.0)

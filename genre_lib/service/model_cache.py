@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genre_lib import registry
-from genre_lib.errors import GenreLibError
+from genre_lib.errors import GenreLibError, ModelError
 from genre_lib.inference import Predictor
 from genre_lib.service import metrics
 from genre_lib.settings import Settings
@@ -57,6 +57,11 @@ def stamp(folder: Path) -> Stamp:
             status = file.stat()
             found.append((file.name, status.st_ino, status.st_mtime_ns))
     return tuple(found)
+
+
+def without_place(sentence: str, folder: Path) -> str:
+    """A sentence that names a model, and not where it lies: for clients."""
+    return sentence.replace(str(folder), folder.name)
 
 
 def bytes_of(predictor: Predictor) -> int:
@@ -110,7 +115,10 @@ class ModelCache:
             assert self.active is not None, "start() comes first"
             return self.active
         folder = registry.by_name(name, self.settings)
-        return self._get((folder, stamp(folder)))
+        try:
+            return self._get((folder, stamp(folder)))
+        except ModelError as error:
+            raise type(error)(without_place(str(error), folder)) from None
 
     def follow(self) -> None:
         """Load what was promoted meanwhile, and exchange it. If that fails the old one goes on; ``error`` says why.
@@ -122,7 +130,7 @@ class ModelCache:
             folder = registry.active(self.settings)
             key = (folder, stamp(folder))
         except (GenreLibError, OSError) as error:
-            self._report("The promoted model", error)
+            self._report("The promoted model", error, self.settings.model_path)
             return
         if key == self._active_key:
             self.error = None
@@ -130,14 +138,15 @@ class ModelCache:
         try:
             self._exchange(key)
         except Exception as error:  # whatever a broken folder raises, the old model goes on
-            self._report(folder.name, error)
+            self._report(folder.name, error, folder)
 
-    def _report(self, name: str, error: Exception) -> None:
+    def _report(self, name: str, error: Exception, folder: Path) -> None:
         reason = str(error) if isinstance(error, GenreLibError) else f"{error!r}."
         message = f"{name} cannot be served: {reason} The model before goes on."
-        if message != self.error:
+        told = without_place(message, folder)  # GET /health answers with it, and the log may say where
+        if told != self.error:
             logger.error("%s", message)
-        self.error = message
+        self.error = told
 
     def _exchange(self, key: Key) -> None:
         predictor = self._get(key)
