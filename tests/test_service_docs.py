@@ -15,6 +15,7 @@ from service_fakes import client_of
 
 from genre_lib import __version__
 from genre_lib.service import manual
+from genre_lib.service.events import message
 from genre_lib.service.manual import ERROR_EXAMPLES, TAGS, codes
 from genre_lib.service.schemas import ErrorBody
 from genre_lib.settings import get_settings
@@ -148,7 +149,24 @@ def test_codes_without_a_type_are_those_that_the_sources_give():
     assert set(manual.WITHOUT_A_TYPE) <= set(re.findall(r'"([a-z_]+)"', sources)) | by_status
 
 
+def test_the_events_of_a_stream_are_described_one_by_one(document: dict):
+    answers = document["paths"]["/finetune/events/{job_id}"]["get"]["responses"]
+    event = answers["200"]["content"]["text/event-stream"]["itemSchema"]
+    fields = dict(line.split(": ", 1) for line in message({"kind": "x"}, "7-end", "end").strip().splitlines())
+    assert set(fields) == set(event["properties"])
+    assert fields["event"] in event["properties"]["event"]["enum"] and event["required"] == ["data"]
+
+
 # --- methods ----------------------------------------------------------------------------------------------------------
+
+
+ALLOWED = {
+    "/predict": "OPTIONS, POST",
+    "/models": "GET, HEAD, OPTIONS",
+    "/models/mine": "DELETE, GET, HEAD, OPTIONS",
+    "/models/upload": "OPTIONS, POST",
+    "/finetune/events/x": "GET, OPTIONS",
+}
 
 
 def test_head_answers_as_get_without_the_body(client: TestClient):
@@ -161,8 +179,15 @@ def test_head_answers_as_get_without_the_body(client: TestClient):
 
 
 def test_options_tells_what_may_be_done(client: TestClient):
-    for path, allowed in (("/predict", "OPTIONS, POST"), ("/models", "GET, HEAD, OPTIONS")):
+    for path, allowed in ALLOWED.items():
         response = client.options(path)
         assert (response.status_code, response.headers["Allow"], response.content) == (204, allowed, b"")
     assert client.options("/nowhere").status_code in (404, 405)
-    assert client.get("/predict").headers["Allow"] == "POST"
+
+
+def test_a_method_that_a_path_has_not_is_refused_with_all_that_it_has(client: TestClient):
+    for path, allowed in ALLOWED.items():
+        response = client.put(path)
+        assert (response.status_code, response.headers["Allow"]) == (405, allowed)
+    assert client.head("/predict").headers["Allow"] == ALLOWED["/predict"]
+    assert client.head("/finetune/events/x").headers["Allow"] == ALLOWED["/finetune/events/x"]

@@ -83,6 +83,10 @@ def app_of_many_answers() -> FastAPI:
     async def change(name: str, number: int) -> dict:
         return {}
 
+    @app.post("/things/new")
+    async def new() -> dict:
+        return {}
+
     @app.get("/stream")
     async def stream() -> StreamingResponse:
         return StreamingResponse(iter([b"a", b"b"]), media_type="text/event-stream")
@@ -105,6 +109,7 @@ def test_requests_are_counted_by_route_method_and_status(counting, settings, wor
         ("GET", "unmatched", "404"): [("GET", "/things/a/b"), ("GET", "/etc/passwd")],
         ("OTHER", "unmatched", "404"): [("BREW", "/coffee")],
         ("DELETE", "/things/{name}", "405"): [("DELETE", "/things/a")],
+        ("PUT", "/things/new", "405"): [("PUT", "/things/new")],
         ("GET", "/stream", "200"): [("GET", "/stream")],
     }
     for (_, _, status), requests in asked.items():

@@ -28,12 +28,23 @@ END = "-end"
 
 EXAMPLE = 'id: 7\ndata: {"kind": "epoch_ended", "epoch": 1, "train_loss": 0.9, "valid_accuracy": 0.75}\n\n'
 
+EVENT = {
+    "type": "object",
+    "properties": {
+        "id": {"type": "string", "description": "For Last-Event-ID; `status` has none."},
+        "event": {"type": "string", "description": "Absent for the run's own.", "enum": ["status", "end"]},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["data"],
+}
+"""What each event of the stream is, by OpenAPI 3.2's word for it, which FastAPI's own streams use, too."""
+
 STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "Events without a name are the run's own, one for each line of its `events.jsonl`: `data.kind` "
         "says what happened, and the id is the line's number. `status` comes whenever the status changes, `end` once, "
         "with the job as it ended.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}, "example": EXAMPLE}},
+        "content": {"text/event-stream": {"itemSchema": EVENT, "example": EXAMPLE}},
     },
     204: {"description": "The job has ended and all of its events were seen: the browser need not come again."},
 }

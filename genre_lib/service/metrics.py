@@ -225,7 +225,8 @@ class Routes:
     def __init__(self, app: ASGIApp) -> None:
         contexts = iter_route_contexts(app.routes)  # type: ignore[attr-defined]
         paths = dict.fromkeys(context.path for context in contexts if context.path)
-        self.patterns = [(compile_path(path)[0], path) for path in paths]
+        plain_first = sorted(paths, key=lambda path: "{" in path)  # /models/upload is no model
+        self.patterns = [(compile_path(path)[0], path) for path in plain_first]
 
     def template(self, path: str) -> str:
         """Of the first route that the path fits, or :data:`UNMATCHED`."""
