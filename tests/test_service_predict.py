@@ -152,6 +152,19 @@ def test_each_file_has_a_result_or_an_error_of_its_own_in_order(client: TestClie
     assert not left_in(tmp_path)
 
 
+def test_each_track_of_a_batch_counts_as_a_request(settings: Settings, tmp_path: Path):
+    limited = settings.model_copy(update={"rate_limit_predictions": "5/hour"})
+    client = client_of(limited, tmp_path)
+    worker_of(client).answer = by_content
+    three = [("files", (f"{number}.mp3", b"fine")) for number in range(3)]
+    answers = [client.post("/predict/batch", files=three) for _ in range(2)]
+    assert answers[0].status_code == 200 and answers[0].headers["X-RateLimit-Remaining"] == "2"
+    assert is_error(answers[1], 429, "rate_limited") and len(worker_of(client).requests) == 3
+    assert client.post("/predict", files=FILE).status_code == 200  # what was refused counted once
+    assert is_error(client.post("/predict", files=FILE), 429, "rate_limited")
+    assert not left_in(tmp_path)
+
+
 def test_each_address_has_a_result_or_an_error_of_its_own_in_order(client: TestClient, music: str, tmp_path: Path):
     worker_of(client).answer = by_content
     urls = [f"{music}/two.mp3", "file:///etc/passwd", f"{music}/one.mp3"]

@@ -15,16 +15,22 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
-from starlette.responses import PlainTextResponse
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
 
 from genre_lib import api_keys
 from genre_lib.errors import ConfigurationError
 from genre_lib.service.proxies import TrustedProxies
-from genre_lib.service.rate_limits import Kind, RateLimit, kind_of, rate_limit_store, read_rates
+from genre_lib.service.rate_limits import Kind, RateLimit, kind_of, rate_limit_store, read_rates, refusal_of
 from genre_lib.settings import get_settings
 
 ANN, BOB = api_keys.generate(), api_keys.generate()
 KEYS = f"ann:{api_keys.digest(ANN)},bob:{api_keys.digest(BOB)}"
+
+
+async def of_many(request: Request) -> Response:
+    """Answers a request with so many tracks, as ``/predict/batch`` does."""
+    return await refusal_of(request, request.path_params["tracks"]) or PlainTextResponse("ok")
 
 
 class Service:
@@ -33,6 +39,7 @@ class Service:
     def __init__(self, proxies: str = "", **settings) -> None:
         known = get_settings(api_keys=settings.pop("api_keys", KEYS), **settings)
         app = FastAPI()
+        app.add_route("/tracks/{tracks:int}", of_many, methods=["POST"])
         app.add_route("/{path:path}", lambda request: PlainTextResponse("ok"), methods=["GET", "POST", "DELETE"])
         limit = RateLimit(app, rates=read_rates(known), keys=known.api_keys, store=rate_limit_store(known))
         self.limit = limit
@@ -117,6 +124,43 @@ def test_reads_predictions_and_changes_are_counted_apart():
 )
 def test_what_a_request_is_counted_as(method: str, path: str, kind: Kind):
     assert kind_of({"method": method, "path": path}) is kind
+
+
+def tracks(count: int, **more: str) -> dict:
+    return {"path": f"/tracks/{count}", "method": "POST", **more}
+
+
+def test_what_holds_many_tracks_counts_for_each():
+    answers = Service(rate_limit_changes="10/hour").ask(tracks(4), tracks(5), tracks(1), tracks(1))
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+    assert [answer.headers["X-RateLimit-Remaining"] for answer in answers] == ["6", "1", "0", "0"]
+
+
+def test_what_holds_more_tracks_than_are_left_is_refused_and_counts_once():
+    answers = Service(rate_limit_changes="10/hour").ask(tracks(6), tracks(5), tracks(3))
+    assert [answer.status_code for answer in answers] == [200, 429, 200]
+    refused = answers[1]
+    assert refused.json()["code"] == "rate_limited"
+    assert "5 tracks count for as many requests, and 4 of the 10" in refused.json()["detail"]
+    assert refused.headers["Retry-After"] in refused.json()["detail"]
+    assert [answer.headers["X-RateLimit-Remaining"] for answer in answers] == ["4", "3", "0"]
+
+
+def test_what_holds_more_tracks_than_are_ever_allowed_is_told_to_come_in_parts():
+    (refused,) = Service(rate_limit_changes="4/hour").ask(tracks(5))
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
+    assert refused.json()["detail"].endswith("send it in parts of at most 4 tracks.")
+
+
+def test_many_tracks_count_for_whose_key_came_with_them():
+    service = Service(rate_limit_changes="5/hour")
+    assert service.statuses(tracks(5, key=ANN), tracks(1, key=ANN), tracks(5, key=BOB), tracks(5)) == [
+        *(200, 429, 200, 200),
+    ]
+
+
+def test_where_nothing_is_counted_many_tracks_are_answered():
+    assert Service(rate_limit_changes="").statuses(tracks(500), tracks(500)) == [200, 200]
 
 
 def test_health_is_always_answered_and_not_counted():

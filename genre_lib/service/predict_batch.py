@@ -16,6 +16,7 @@ from genre_lib.service.errors import answer_to, body, responses
 from genre_lib.service.limits import DEADLINE
 from genre_lib.service.messages import Answer
 from genre_lib.service.predict import REFUSALS, Asked, Url, answer_for
+from genre_lib.service.rate_limits import refusal_of
 from genre_lib.service.schemas import BatchAnswer
 from genre_lib.service.tracks import Source, shown
 
@@ -57,7 +58,8 @@ async def predict_batch(request: Request) -> JSONResponse:
     """Send the tracks as `files` in a multipart form, or their addresses as `audio_urls` in JSON.
 
     The answer is 200 where the request as a whole was fine; `results` holds an item for each track, in their order,
-    with what `POST /predict` would have answered: its `status`, and a `result` or an `error`.
+    with what `POST /predict` would have answered: its `status`, and a `result` or an `error`. Each track counts as a
+    request of its own.
     """
     state = request.app.state
     most = state.settings.max_batch_items
@@ -66,6 +68,8 @@ async def predict_batch(request: Request) -> JSONResponse:
         sources: list[Source] = [*asked.audio_urls] if isinstance(asked, AskedByUrls) else [*read.files]
         if len(sources) > most:
             raise TooManyItems(f"A batch holds at most {most} tracks, and {len(sources)} came; send them in parts.")
+        if refused := await refusal_of(request, len(sources)):
+            return refused
         answers = await answers_for(sources, asked, state, until(request))
     results = [item(source, answer) for source, answer in zip(sources, answers, strict=True)]
     return JSONResponse({"results": results})

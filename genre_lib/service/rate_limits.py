@@ -6,6 +6,9 @@ for each request: a client costs the same memory whatever its limit, and is forg
 No address is exempt, loopback neither: a proxy on the same machine that is missing in ``TRUSTED_PROXIES`` makes
 everyone look like loopback, and would lift all limits unnoticed. The defaults, 200 a second, are instead above what one
 worker answers on a few cores; they keep a single client from more than that.
+
+A request counts once when it comes. What holds more than one track counts for each of them once its body was read, by
+:func:`refusal_of`.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ from limits.aio.strategies import SlidingWindowCounterRateLimiter
 from limits.storage import storage_from_string
 from pydantic import SecretStr
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from genre_lib import api_keys
@@ -41,6 +46,9 @@ PREDICTIONS = ("/predict", "/analyze")
 STORES = ("memory", "redis", "rediss", "redis+unix")
 STORE_SECONDS = 1.0
 """A store that takes longer has failed."""
+METER = "genre_lib.rate_limit"
+"""Key in the scope: what counts the request, where it is counted."""
+
 SILENT_SECONDS = 5.0
 """How long a store that failed is left alone, so that not every request waits for it."""
 
@@ -144,21 +152,23 @@ class Counter:
         self.limiter = SlidingWindowCounterRateLimiter(storage_from_string(f"async+{address}", **options))
         self.silent_until = 0.0
 
-    async def hit(self, rate: limits.RateLimitItem, *client: str) -> Standing | None:
-        """One more request; None where the store does not say."""
-        return await self.ask(rate, client, counted=True)
+    async def hit(self, rate: limits.RateLimitItem, *client: str, cost: int = 1) -> Standing | None:
+        """One more request, or as many as it counts for, all or none; None where the store does not say."""
+        return await self.ask(rate, client, counted=True, cost=cost)
 
     async def look(self, rate: limits.RateLimitItem, *client: str) -> Standing | None:
         """Whether one more would be allowed, without counting it."""
         return await self.ask(rate, client, counted=False)
 
-    async def ask(self, rate: limits.RateLimitItem, client: tuple[str, ...], *, counted: bool) -> Standing | None:
+    async def ask(
+        self, rate: limits.RateLimitItem, client: tuple[str, ...], *, counted: bool, cost: int = 1
+    ) -> Standing | None:
         if time.monotonic() < self.silent_until:
             return None
         asked = self.limiter.hit if counted else self.limiter.test
         try:
             async with asyncio.timeout(STORE_SECONDS):  # Redis' client tries several times
-                allowed = await asked(rate, *client)
+                allowed = await asked(rate, *client, cost=cost)
                 stats = await self.limiter.get_window_stats(rate, *client)
         except Exception as error:  # whatever the store's client raises, it is no reason to refuse a request
             self.silent_until = time.monotonic() + SILENT_SECONDS
@@ -174,6 +184,32 @@ class Counter:
 def redis_options() -> dict[str, float | str | bool]:
     seconds = {"socket_timeout": STORE_SECONDS, "socket_connect_timeout": STORE_SECONDS}
     return {"implementation": "redispy", "key_prefix": "genre_lib", **seconds}
+
+
+class Meter:
+    """What one request has counted for so far, and how its client stands since; it is in the scope at :data:`METER`."""
+
+    def __init__(self, counter: Counter, rate: limits.RateLimitItem, client: tuple[str, ...]) -> None:
+        self.counter = counter
+        self.rate = rate
+        self.client = client
+        self.standing: Standing | None = None
+
+    async def count(self, cost: int = 1) -> Standing | None:
+        """Count more, all of it or nothing; None where the store does not say."""
+        found = await self.counter.hit(self.rate, *self.client, cost=cost)
+        self.standing = found or self.standing
+        return found
+
+
+async def refusal_of(request: Request, tracks: int) -> JSONResponse | None:
+    """429 for a request with more tracks than its client may ask for now; else None, and it counts for each of them."""
+    meter: Meter | None = request.scope.get(METER)
+    more = tracks - 1  # one was counted when it came
+    standing = await meter.count(more) if meter and more > 0 else None
+    if standing is None or standing.allowed:
+        return None
+    return JSONResponse(body(too_many(standing, tracks), "rate_limited"), 429, headers=refusing(standing))
 
 
 class RateLimit:
@@ -194,33 +230,36 @@ class RateLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http" or scope["path"] in ALWAYS_ANSWERED:
             return await self.app(scope, receive, send)
-        standing = await self.standing(scope)
-        if standing is None:
+        guesses, meter = await self.guesses_and_meter(scope)
+        if guesses and not guesses.allowed:
+            return await self.refused(guesses, scope, receive, send)
+        standing = await meter.count() if meter else None
+        if meter is None or standing is None:
             return await self.app(scope, receive, send)
         if not standing.allowed:
-            headers = standing.headers | {"Retry-After": str(standing.wait)}
-            return await refuse(scope, receive, send, 429, body(too_often(standing), "rate_limited"), headers)
+            return await self.refused(standing, scope, receive, send)
 
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(standing.headers)
+            if message["type"] == "http.response.start" and meter.standing:
+                MutableHeaders(scope=message).update(meter.standing.headers)
             await send(message)
 
+        scope[METER] = meter
         await self.app(scope, receive, send_with_headers)
         return None
 
-    async def standing(self, scope: Scope) -> Standing | None:
-        """The client's standing with the limit that this request falls under; None where there is none."""
+    async def refused(self, standing: Standing, scope: Scope, receive: Receive, send: Send) -> None:
+        content = body(too_often(standing), "rate_limited")
+        await refuse(scope, receive, send, 429, content, refusing(standing))
+
+    async def guesses_and_meter(self, scope: Scope) -> tuple[Standing | None, Meter | None]:
+        """How its address stands with wrong keys, and what counts this request; None for each that has no limit."""
         key, address = auth.presented(Headers(scope=scope)), address_of(scope)
         name = api_keys.owner(key, self.keys) if key else None
-        if key and self.keys:
-            guesses = await self.guesses(address, known=name is not None)
-            if guesses and not guesses.allowed:
-                return guesses
-        rate = self.rates.get(kind_of(scope))
-        if rate is None:
-            return None
-        return await self.counter.hit(rate, kind_of(scope), f"key:{name}" if name else f"address:{address}")
+        guesses = await self.guesses(address, known=name is not None) if key and self.keys else None
+        kind = kind_of(scope)
+        client = (kind, f"key:{name}" if name else f"address:{address}")
+        return guesses, Meter(self.counter, self.rates[kind], client) if kind in self.rates else None
 
     async def guesses(self, address: str, *, known: bool) -> Standing | None:
         """How an address stands with wrong keys.
@@ -237,6 +276,19 @@ class RateLimit:
 
 def too_often(standing: Standing) -> str:
     return f"More than the {standing.limit} requests that are allowed came; try again in {standing.wait} seconds."
+
+
+def too_many(standing: Standing, tracks: int) -> str:
+    left = standing.remaining + 1  # this request was counted once already
+    said = f"{tracks} tracks count for as many requests, and {left} of the {standing.limit} that are allowed are left"
+    if tracks > standing.limit:
+        return f"{said}; send it in parts of at most {standing.limit} tracks."
+    return f"{said}; send fewer tracks, or try again in {standing.wait} seconds."
+
+
+def refusing(standing: Standing) -> dict[str, str]:
+    """The headers of a refusal."""
+    return standing.headers | {"Retry-After": str(standing.wait)}
 
 
 def address_of(scope: Scope) -> str:
