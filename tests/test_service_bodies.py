@@ -80,6 +80,16 @@ def test_the_same_goes_for_bodies_that_fastapi_reads(client: TestClient, name: s
     assert len(response.json()["detail"]) < 2000
 
 
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/x-www-form-urlencoded", BOUND])
+def test_json_that_is_not_called_so_is_told_how(client: TestClient, kind: str):
+    response = client.post("/predict/spotify", content=b'{"track_id": "x"}', headers={"Content-Type": kind})
+    assert is_error(response, 415, "unsupported_media_type")
+    assert "Content-Type: application/json" in response.json()["detail"]
+    assert (kind.partition(";")[0] or "no type at all") in response.json()["detail"]
+    nothing = client.post("/predict/spotify", headers={"Content-Type": kind})
+    assert is_error(nothing, 422, "invalid_request")
+
+
 @pytest.mark.parametrize("filename", ["a\\0b.mp3", "\\r\\n.mp3", "\u202e3pm.mp3", "x" * 1000, "..", "/", "é\ud800"])
 def test_odd_file_names_are_no_reason_to_fail(client: TestClient, filename: str):
     content = part(f'Content-Disposition: form-data; name="file"; filename="{filename}"')

@@ -33,7 +33,7 @@ LOOK = {"docExpansion": "list", "defaultModelsExpandDepth": 0, "tryItOutEnabled"
 
 ANY_ROUTE = (429, 500, 503, 504)
 """How the layers before every route may refuse."""
-ANY_BODY = (400, 413, 422)
+ANY_BODY = (400, 413, 415, 422)
 """How they may refuse a request that has a body."""
 
 METHODS = frozenset({"get", "put", "post", "delete", "patch"})

@@ -101,7 +101,7 @@ MEANING = {
     404: "There is no model of that name.",
     409: "What was asked for clashes with how things are: a name is taken, or something is in use.",
     413: "The upload is larger than allowed.",
-    415: "The file is no audio that can be decoded.",
+    415: "The file is no audio that can be decoded, or the body is of another type than this takes.",
     422: "The track is empty or too long, or a field is missing, unknown or out of range.",
     429: "More requests came than are allowed; try again after Retry-After seconds.",
     500: "The service met an error that it did not expect.",
@@ -162,7 +162,13 @@ def sentence(error: dict[str, Any]) -> str:
         return f"{place} is not known here"
     came = error.get("input")
     said = f", and is {shortened(repr(came))}" if isinstance(came, str | int | float) else ""
-    return f"{place}: {error['msg'][:1].lower()}{error['msg'][1:]}{said}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{place}: {message[:1].lower()}{message[1:]}{said}"
+
+
+def is_about_the_whole(finding: dict[str, Any]) -> bool:
+    """Whether a body came, and no object could be read in it."""
+    return tuple(finding["loc"]) == ("body",) and finding["type"] in ("model_attributes_type", "dict_type")
 
 
 def shortened(text: str) -> str:
@@ -184,8 +190,15 @@ async def on_http_error(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(content, error.status_code, headers=error.headers)
 
 
-async def on_invalid_request(_: Request, error: Exception) -> JSONResponse:
+async def on_invalid_request(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and any(is_about_the_whole(finding) for finding in error.errors()):
+        detail = (
+            f"This takes JSON, and came as {shortened(kind) or 'no type at all'}; send an object such as GET /docs "
+            "shows, with `-H 'Content-Type: application/json'`."
+        )
+        return JSONResponse(body(detail, UnsupportedMediaType().code), 415)
     if any(finding["type"] == "json_invalid" for finding in error.errors()):
         detail = "The body is no JSON that can be read; send an object such as GET /docs shows."
         return JSONResponse(body(detail, "invalid_json"), 400)
