@@ -115,9 +115,12 @@ async def watch(server: LitServer, workers: Sequence[Worker]) -> None:
 
 
 def end_orphaned(server: LitServer, folder: Path) -> None:
-    """End this process and LitServe's manager, which was forked with the port in its hands."""
+    """End this process and LitServe's manager, which was forked with the port in its hands, and leave no file."""
     with suppress(OSError, AttributeError):
-        os.kill(server.transport_config.manager._process.pid, signal.SIGTERM)
+        manager = server.transport_config.manager
+        os.kill(manager._process.pid, signal.SIGTERM)
+        if isinstance(manager.address, str):  # a socket, in a folder of its own
+            shutil.rmtree(Path(manager.address).parent, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
     os._exit(1)
 

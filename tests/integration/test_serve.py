@@ -346,6 +346,7 @@ def test_a_killed_main_process_leaves_no_orphans(tiny_model: Path, tmp_path: Pat
     server.process.kill()
     server.process.wait()
     until(lambda: ended(processes), "no process is left", seconds=20)
+    assert [*tmp_path.glob("genre-serve-*"), *tmp_path.glob("pymp-*")] == []
 
 
 def test_a_model_that_cannot_be_loaded_is_told_in_one_line(tiny_model: Path, tmp_path: Path):
