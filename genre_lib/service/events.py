@@ -32,7 +32,11 @@ EVENT = {
     "type": "object",
     "properties": {
         "id": {"type": "string", "description": "For Last-Event-ID; `status` has none."},
-        "event": {"type": "string", "description": "Absent for the run's own.", "enum": ["status", "end"]},
+        "event": {
+            "type": "string",
+            "description": "Absent, and so message by the standard, for the run's own.",
+            "enum": ["message", "status", "end"],
+        },
         "data": {"type": "string", "contentMediaType": "application/json"},
     },
     "required": ["data"],
