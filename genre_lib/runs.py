@@ -15,7 +15,8 @@ import json
 import os
 import re
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -29,6 +30,9 @@ Status = Literal["running", "completed", "failed", "stopped", "unknown"]
 
 ENDS: dict[str, Status] = {"run_completed": "completed", "run_failed": "failed", "run_stopped": "stopped"}
 """Events that end a run, and what it is then."""
+
+TELL_SECONDS = 5.0
+"""How often a long step says how far it is."""
 
 COLUMNS = ["id", "status", "started", "seconds", "base_model", "genres", "best_epoch", "accuracy", "macro_f1", "path"]
 """Columns of :func:`list_runs`; accuracy and macro-F1 are the best epoch's on the validation split,
@@ -115,6 +119,22 @@ class Run:
         line = json.dumps({"time": datetime.now(UTC).isoformat(), "kind": kind, **fields}, default=_plain)
         with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
+
+    def telling(self, kind: str, every: float = TELL_SECONDS) -> Callable[[int, int], None]:
+        """What a long step calls with the number done and that of all: an event of this kind every so many seconds.
+
+        Its end is told, too, but nothing of a step that is shorter, and nothing where the folder is not there yet.
+        """
+        last, told = time.monotonic(), False
+
+        def tell(done: int, total: int) -> None:
+            nonlocal last, told
+            late = time.monotonic() - last >= every
+            if (late or (told and done == total)) and self.path.is_dir():
+                self.event(kind, done=done, total=total)
+                last, told = time.monotonic(), True
+
+        return tell
 
     def events(self, kind: str | None = None) -> list[dict[str, Any]]:
         """All events so far, or those of one kind. A last line that is being written is left out."""

@@ -13,6 +13,9 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, WeightAveraging
 from genre_lib.errors import RunFailed
 from genre_lib.runs import Run
 
+TELL_SECONDS = 10.0
+"""How often an epoch says how far it is; a run of days shall not fill its file with that."""
+
 NAN_CHECK_STEPS = 20
 """Steps between looks at the loss; each look waits for the GPU."""
 
@@ -36,13 +39,18 @@ class EventWriter(Callback):
         self.clips = 0
         if trainer.is_global_zero:
             self.run.event("epoch_started", epoch=trainer.current_epoch + 1)
+        self.tell = self.run.telling("batches_trained", TELL_SECONDS)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self.waited += time.perf_counter() - self.last
         self.clips += len(batch["targets"])
 
-    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
         self.last = time.perf_counter()
+        if trainer.is_global_zero:
+            self.tell(batch_idx + 1, int(trainer.num_training_batches))
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.paused = time.perf_counter()

@@ -99,7 +99,9 @@ def clips_of(
     limits = audio.Limits(settings.max_audio_bytes, settings.max_audio_seconds)
     store = FeatureStore(model.extractor, cache, model.inference.clip_seconds, model.inference.hop_seconds, limits)
     train, valid = _tracks(catalogue, "train"), _tracks(catalogue, "valid")
-    prepared = store.prepare([*train["path"], *valid["path"]])
+    paths = [*train["path"], *valid["path"]]
+    tell = run.telling("tracks_loaded")
+    prepared = store.prepare(paths, progress=lambda done: tell(done, len(paths)))
     run.event("features_ready", computed=prepared.computed, kept=prepared.kept, seconds=prepared.seconds)
     train, valid = (_without(tracks, prepared, run) for tracks in (train, valid))
     if train["genre"].nunique() < len(model.genres):

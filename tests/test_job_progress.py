@@ -37,7 +37,31 @@ def test_an_epoch_that_was_repeated_counts_as_it_went_last():
 def test_all_epochs_are_not_yet_all():
     events = [event("epoch_ended", epoch=1, seconds=1), event("run_completed")]
     far = progress(events, epochs=1)
-    assert (far.phase, far.share, far.seconds_left) == ("evaluating", 0.99, 0)
+    assert (far.phase, far.share, far.seconds_left) == ("evaluating", 0.99, None)  # and not 0: it goes on
+
+
+def test_an_epoch_under_way_counts_with_its_part():
+    events = [event("epoch_started", 0, epoch=1), event("batches_trained", 10, done=5, total=20)]
+    far = progress(events, epochs=4, now=BEGAN + timedelta(seconds=12))
+    assert (far.phase, far.share, far.epoch, far.seconds_left) == ("training", 0.25 / 4, 0, 4 * 40 - 12)
+    ended = event("epoch_ended", 50, epoch=1, seconds=50)
+    assert progress([*events, ended], epochs=4).share == 0.25
+
+
+def test_a_resumed_job_prepares_until_it_trains():
+    first = [event("epoch_ended", 10, epoch=1, seconds=10), event("epoch_started", 10, epoch=2)]
+    again, now = (BEGAN + timedelta(seconds=100)).isoformat(), BEGAN + timedelta(seconds=130)
+    far = progress(first, epochs=4, now=now, since=again)
+    assert (far.phase, far.epoch, far.seconds_left) == ("preparing", 1, 3 * 10)  # nothing of it has passed
+    second = [event("epoch_started", 125, epoch=2)]
+    far = progress([*first, *second], epochs=4, now=now, since=again)
+    assert (far.phase, far.epoch, far.seconds_left) == ("training", 1, 3 * 10 - 5)
+
+
+def test_a_step_of_the_preparation_says_how_far_it_is():
+    steps = [event("tracks_checked", done=30, total=40), event("run_started"), event("tracks_loaded", done=1, total=4)]
+    fars = [progress(steps[:count], epochs=4) for count in (1, 2, 3)]
+    assert [(far.phase, far.prepared) for far in fars] == [("preparing", share) for share in (0.75, None, 0.25)]
 
 
 def test_a_client_hears_of_no_places():

@@ -31,6 +31,19 @@ def test_events_come_back_in_order(run):
     assert len(run.events()) == 3
 
 
+def test_a_long_step_tells_how_far_it_is(run, monkeypatch):
+    seconds = [0.0]
+    monkeypatch.setattr("genre_lib.runs.time.monotonic", lambda: seconds[0])
+    tell = run.telling("tracks_checked", every=2.0)
+    for done, seconds[0] in enumerate([1.0, 2.5, 3.0, 3.5], 1):
+        tell(done, 4)
+    assert [(event["done"], event["total"]) for event in run.events("tracks_checked")] == [(2, 4), (4, 4)]
+    run.telling("tracks_loaded", every=2.0)(4, 4)
+    assert not run.events("tracks_loaded")  # it was over before anyone could ask
+    Run(run.path / "absent").telling("tracks_checked", every=0.0)(1, 4)
+    assert not (run.path / "absent").exists()
+
+
 def test_a_line_being_written_is_left_out(run):
     run.event("a")
     with (run.path / "events.jsonl").open("a") as file:

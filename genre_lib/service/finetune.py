@@ -164,6 +164,7 @@ def told(job: Job) -> dict[str, Any]:
         "queue_position": job.position,
         "attempt": state.attempt,
         "phase": far.phase if job.status == "running" else None,
+        "prepared": far.prepared if job.status == "running" else None,
         "progress": 1.0 if job.status == "completed" else far.share,
         "epoch": far.epoch,
         "epochs": job.epochs,
@@ -175,7 +176,7 @@ def told(job: Job) -> dict[str, Any]:
 
 
 def reached(job: Job) -> job_progress.Progress:
-    return job_progress.progress(job.folder.events(), job.epochs)
+    return job_progress.progress(job.folder.events(), job.epochs, since=job.state.started)
 
 
 def scores(entry: dict[str, Any]) -> dict[str, float]:

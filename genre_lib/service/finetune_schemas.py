@@ -115,11 +115,15 @@ class JobSummary(Schema):
     prepared: float | None = Field(
         None, ge=0, le=1, description="Of a step that looks at every track: the share that it has; null elsewhere."
     )
-    progress: float = Field(ge=0, le=1, description="Share of the epochs that are done; 1 where all of it is.")
+    progress: float = Field(
+        ge=0,
+        le=1,
+        description="Share of the epochs that are done, of the one under way its part; 1 where all of the job is.",
+    )
     epoch: int = Field(description="The last one that was completed; 0 before the first.")
     epochs: int = Field(description="That are to be trained; early stopping may end sooner.")
     seconds_left: float | None = Field(
-        None, description="Of the training, by the epochs so far; null before the first."
+        None, description="Of the training, by what is done of it; null before any is, and when the last epoch is over."
     )
     metrics: dict[str, float | None] = Field(description="Losses and scores of the last epoch.")
     kept: Kept | None = Field(None, description="What a stopped job left; resume goes on from its last whole epoch.")
