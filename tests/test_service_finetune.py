@@ -110,7 +110,8 @@ def is_error(response: httpx.Response, status: int, code: str, said: str = "") -
 
 def test_what_cannot_be_trained_is_refused(service: Service):
     start, music = service.start, {"data_path": "music"}
-    assert is_error(start(), 422, "invalid_request", "the request: it needs exactly one of catalogue, data_path and spotify_user_id")
+    one_of = "the request: it needs exactly one of catalogue, data_path and spotify_user_id"
+    assert is_error(start(), 422, "invalid_request", one_of)
     assert is_error(start(**music, catalogue="x"), 422, "invalid_request", "came catalogue and data_path")
     assert is_error(start(**music, epochs=3), 422, "invalid_request", "epochs")
     assert is_error(start(spotify_user_id="ann"), 501, "spotify_not_configured")
