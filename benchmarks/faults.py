@@ -75,7 +75,7 @@ TORCH_CACHE = "torchinductor_"
 
 DISK_BYTES = 256 * MIB
 NEARLY_FULL_BYTES = MIB
-JOB_SETTINGS = {"learning_rate": 1e-3, "batch_size": 16}
+JOB_SETTINGS = {"learning_rate": 1e-3, "batch_size": 16, "early_stopping_patience": 1000}
 JOB_EPOCHS = {"job": 20, "main": 1000, "disk": 1000}
 """Faults that meet a job which has an epoch behind it, and how many it is to train."""
 
