@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import gc
+import hashlib
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +53,22 @@ def tracks(tmp_path: Path, tone, write_wav) -> list[Path]:
 
 def ask(path: Path, **fields) -> PredictRequest:
     return PredictRequest(str(path), path.name, digest=content_digest(path), **fields)
+
+
+def test_the_bound_is_of_memory_as_it_is_taken(models: ModelCache):
+    cache, model = PredictionCache(MIB), models.named(None).model
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for number in range(3000):
+            digest = hashlib.sha256(str(number).encode()).hexdigest()
+            cache.put((digest, fingerprint(model)), Heard(480_000 + number, np.zeros((5, 4), np.float32)))
+        gc.collect()
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert cache.bytes <= MIB
+    assert taken == pytest.approx(cache.bytes, rel=0.15)
 
 
 def test_the_same_content_is_answered_the_same_without_a_pass(batch: BatchPredictor, models, tracks: list[Path]):
