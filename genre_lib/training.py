@@ -22,6 +22,7 @@ from genre_lib.data.datamodule import GenreDataModule
 from genre_lib.data.features import Prepared
 from genre_lib.data.opening import open_catalogue
 from genre_lib.errors import GenreLibError, RunFailed, RunStopped, first_line
+from genre_lib.memory import keep_freed
 from genre_lib.models.classifier import GenreClassifier, inverse_frequency
 from genre_lib.models.folder import GenreModel
 from genre_lib.networks.folder import in_fast_layout
@@ -53,6 +54,7 @@ def fit(config: TrainingConfig | dict[str, Any], catalogue: Catalogue | None = N
     complete = finished(config)
     if complete is not None:
         return complete
+    keep_freed()
     with _quiet():
         seed_everything(config.seed, verbose=False)
         check_output(config)

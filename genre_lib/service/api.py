@@ -12,9 +12,9 @@ from typing import Any
 from litserve import LitAPI
 
 from genre_lib.errors import GenreLibError
+from genre_lib.memory import give_back
 from genre_lib.service import status
 from genre_lib.service.loop import PatientLoop, ReadAheadLoop
-from genre_lib.service.memory import give_back
 from genre_lib.service.messages import Answer, PredictRequest
 from genre_lib.service.status import WorkerStatus
 from genre_lib.settings import Settings
