@@ -8,13 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 
 from genre_lib.job_folder import JobFolder, State
-from genre_lib.jobs import NO_SPACE
+from genre_lib.jobs import NO_SPACE, scratch_prefix
 from genre_lib.settings import MIB, REPOSITORY, Settings
 
 MARK = "GENRE_JOB"
@@ -82,6 +83,8 @@ def end_rest(folder: JobFolder) -> None:
     for process in psutil.process_iter():
         if process.pid != os.getpid() and mark(process) == str(folder.path):
             end(process)
+    for left in Path(tempfile.gettempdir()).glob(f"{scratch_prefix(folder.path)}*"):
+        shutil.rmtree(left, ignore_errors=True)
     folder.clean()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import difflib
 import errno
+import hashlib
 import json
 import logging
 import os
@@ -149,7 +150,8 @@ class Job:
 @contextmanager
 def started(notebook: Path, parameters: Mapping[str, Any], output: Path) -> Iterator[Job]:
     """Start papermill, and leave no process of it behind, however the block ends."""
-    with tempfile.TemporaryDirectory(prefix="genre-job-") as folder, tempfile.TemporaryFile() as stderr:
+    prefix = scratch_prefix(output.parent)
+    with tempfile.TemporaryDirectory(prefix=prefix) as folder, tempfile.TemporaryFile() as stderr:
         values = Path(folder) / "parameters.yaml"
         values.write_text(as_yaml(parameters), encoding="utf-8")
         arguments = [literal(notebook), literal(output), "-f", str(values), "-k", KERNEL, "--no-progress-bar"]
@@ -161,7 +163,7 @@ def started(notebook: Path, parameters: Mapping[str, Any], output: Path) -> Iter
             stderr=stderr,
             start_new_session=True,  # the terminal's Ctrl-C reaches only us
             preexec_fn=begin_child,
-            env=os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1"},
+            env=os.environ | {"PYDEVD_DISABLE_FILE_VALIDATION": "1", "TMPDIR": folder},
         )
         job = Job(process, stderr)
         try:
@@ -170,6 +172,14 @@ def started(notebook: Path, parameters: Mapping[str, Any], output: Path) -> Iter
             job.kill()
             stderr.seek(0)
             job.messages = stderr.read().decode(errors="replace").splitlines()
+
+
+def scratch_prefix(folder: Path) -> str:
+    """How the names of a job's temporary folders begin: what a killed process left is found by it.
+
+    They do not lie in the job's folder, since sockets in them may have paths of 107 bytes at most.
+    """
+    return f"genre-job-{hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:12]}-"
 
 
 def begin_child() -> None:

@@ -133,11 +133,14 @@ os.kill(os.getpid(), {int(signal.SIGKILL)})
     runner = store.get(running).state.pid
     assert os.getsid(runner) == runner
 
+    scratch = json.loads((job.folder.path / "environment.json").read_text())["TMPDIR"]
     os.kill(runner, signal.SIGKILL)
     until(lambda: is_gone(pid), seconds=60)  # its kernel does not train on
+    assert Path(scratch).is_dir()
     assert job.folder.state().status == "running"  # nobody could write down anything else
     assert store.get(running).status == job.folder.state().status == "failed"
     assert "ended without a word" in store.get(running).state.error
+    assert not Path(scratch).exists()
     store.start_queued()
     assert ended(store, store.get(waits)).status == "completed"
 
