@@ -22,6 +22,7 @@ from genre_lib.audio import Audio, Limits, Source, load
 from genre_lib.clips import pool, probabilities, starts, views
 from genre_lib.errors import AudioError
 from genre_lib.networks import reading
+from genre_lib.networks.files import is_plain
 from genre_lib.networks.folder import LoadedModel, in_fast_layout, resolve_device
 from genre_lib.networks.logmel import LogMel
 
@@ -100,7 +101,7 @@ def load_model(folder: Path | str, device: str = "cpu") -> LoadedModel:
         ModelNotFound: there is no such folder.
         ModelInvalid: a file is missing, or cannot be read as an audio classifier.
     """
-    if reading.is_plain(folder):
+    if is_plain(folder):
         return reading.read(folder, device)
     from genre_lib.models.folder import load as load_by_transformers
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from genre_lib.networks import reading
+from genre_lib.networks.files import is_plain
 from genre_lib.settings import REPOSITORY
 from genre_lib.training_config import load_experiment
 
@@ -19,7 +19,7 @@ def completed(given: dict[str, Any], base: Path | str) -> dict[str, Any]:
     Raises:
         ModelNotFound, ModelInvalid: the base cannot be read.
     """
-    if not reading.is_plain(base) or not EXPERIMENT.is_file():
+    if not is_plain(base) or not EXPERIMENT.is_file():
         return given
     advice = load_experiment(EXPERIMENT)
     if given.get("evaluation_strategy") == "no":  # nothing is there to stop by

@@ -16,7 +16,7 @@ from genre_lib.errors import ModelInvalid
 from genre_lib.models import folder
 from genre_lib.models.head import with_genres
 from genre_lib.models.musicnn_weights import CHECKPOINT, front_end, read
-from genre_lib.networks import reading
+from genre_lib.networks import files, reading
 from genre_lib.networks.musicnn import FilterBank, largest_of_one_band
 
 SHAPES = {"timbral": [(7, 38), (7, 67)], "temporal": [(128, 1), (64, 1), (32, 1)]}
@@ -128,7 +128,7 @@ def test_it_is_a_model_like_any_other(package: Path, tmp_path: Path, monkeypatch
         features = AutoFeatureExtractor.from_pretrained(place)(waveform, sampling_rate=16000, return_tensors="pt")
         assert torch.allclose(theirs(**features).logits, expected, atol=1e-5)
         assert torch.allclose(plain.network(plain.extractor.features(waveform)).logits, expected, atol=1e-5)
-    assert reading.is_plain(place)
+    assert files.is_plain(place)
 
 
 def test_genres_get_a_head_of_their_own(package: Path, monkeypatch):

@@ -16,8 +16,8 @@ from transformers import PreTrainedModel
 import genre_lib
 from genre_lib.inference import Predictor, load_model
 from genre_lib.models.folder import load, save
+from genre_lib.networks.files import is_plain
 from genre_lib.networks.logmel import LogMel
-from genre_lib.networks.reading import is_plain
 
 STARTER = Path(genre_lib.__file__).resolve().parents[1] / "pretrained" / "genre_classifier"
 

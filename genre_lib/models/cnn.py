@@ -12,13 +12,14 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from genre_lib.networks.cnn import MODEL_TYPE, CNNShape, GenreCNNLayers
+from genre_lib.networks.cnn import CNNShape, GenreCNNLayers
+from genre_lib.networks.files import GENRE_CNN
 
 
 class GenreCNNConfig(CNNShape, PreTrainedConfig):
     """:class:`genre_lib.networks.cnn.CNNShape`, and what every configuration of transformers holds."""
 
-    model_type = MODEL_TYPE
+    model_type = GENRE_CNN
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)

@@ -24,14 +24,11 @@ from transformers.utils import logging as hf_logging
 import genre_lib.models  # noqa: F401  (the CNN becomes known to the Auto classes)
 from genre_lib.files import replace_folder
 from genre_lib.models.cnn import GenreCNNForAudioClassification
+from genre_lib.networks.files import CONFIG, WEIGHTS, as_model_invalid, require_files
 from genre_lib.networks.folder import (
-    CONFIG,
-    WEIGHTS,
     InferenceSettings,
     LoadedModel,
-    as_model_invalid,
     inference_settings,
-    require_files,
     require_labels,
     resolve_device,
     weights_digest,

@@ -10,13 +10,14 @@ from torch.nn import functional
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from genre_lib.networks.musicnn import MODEL_TYPE, MusicnnLayers, MusicnnShape
+from genre_lib.networks.files import MUSICNN
+from genre_lib.networks.musicnn import MusicnnLayers, MusicnnShape
 
 
 class MusicnnModelConfig(MusicnnShape, PreTrainedConfig):
     """:class:`genre_lib.networks.musicnn.MusicnnShape`, and what every configuration of transformers holds."""
 
-    model_type = MODEL_TYPE
+    model_type = MUSICNN
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)

@@ -14,10 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from genre_lib.networks.files import GENRE_CNN
 from genre_lib.networks.stored import Output, StoredConfig, require_counts
-
-MODEL_TYPE = "genre_cnn"
-"""What ``config.json`` calls the network."""
 
 POOLINGS = {"avg": 1, "avgmax": 2, "avgstd": 2}
 """Ways to pool a clip's frames, and the numbers that each keeps of a channel."""
@@ -87,7 +85,7 @@ class CNNShape:
 class CNNConfig(CNNShape, StoredConfig):
     """The content of a ``config.json``: the network's shape, and what else prediction asks for."""
 
-    model_type: str = MODEL_TYPE
+    model_type: str = GENRE_CNN
 
 
 class ResidualBlock(nn.Module):

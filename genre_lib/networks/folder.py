@@ -7,21 +7,16 @@ temperature of :class:`InferenceSettings`. Nothing in it is executed: neither pi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from genre_lib.errors import ConfigurationError, ModelInvalid, ModelNotFound, first_line
+from genre_lib.errors import ConfigurationError
+from genre_lib.networks.files import CONFIG, GENRE_CNN, PREPROCESSOR
 
-WEIGHTS = "model.safetensors"
-CONFIG = "config.json"
-PREPROCESSOR = "preprocessor_config.json"
-
-DEFAULT_CLIP_SECONDS = {"genre_cnn": 3.0, "audio-spectrogram-transformer": 10.0}
+DEFAULT_CLIP_SECONDS = {GENRE_CNN: 3.0, "audio-spectrogram-transformer": 10.0}
 """Clip length by model type, for folders that do not say; 10 s for the types not named."""
 
 
@@ -67,38 +62,6 @@ class LoadedModel:
     def sample_rate(self) -> int:
         """Samples a second that the feature extractor wants."""
         return int(self.extractor.sampling_rate)
-
-
-def require_files(folder: Path) -> None:
-    """Refuse what is no model folder.
-
-    Raises:
-        ModelNotFound: there is no such folder.
-        ModelInvalid: a file is missing; weights that are pickled code count as none.
-    """
-    if not folder.is_dir():
-        raise ModelNotFound(f"Expected a model folder at {folder}, and there is none. `genre models list` shows them.")
-    missing = [name for name in (CONFIG, PREPROCESSOR) if not (folder / name).is_file()]
-    if not any(folder.glob("*.safetensors")):
-        missing.append(WEIGHTS)
-    if missing:
-        pickled = any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.ckpt"))
-        hint = " Pickled weights are never loaded; save them with safe_serialization." if pickled else ""
-        raise ModelInvalid(
-            f"Expected {CONFIG}, {PREPROCESSOR} and {WEIGHTS} in {folder}; missing: {', '.join(missing)}.{hint}"
-        )
-
-
-@contextmanager
-def as_model_invalid(folder: Path) -> Iterator[None]:
-    """Whatever is raised while the folder is read, as ModelInvalid with its reason."""
-    try:
-        yield
-    except Exception as error:  # what transformers, safetensors, torch and json raise has no common root
-        raise ModelInvalid(
-            f"Expected an audio classifier in {folder}, and it could not be read: "
-            f"{first_line(str(error) or type(error).__name__)}. Copy or train the model anew."
-        ) from error
 
 
 def inference_settings(config: Any) -> InferenceSettings:

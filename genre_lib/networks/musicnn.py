@@ -14,10 +14,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from genre_lib.networks.files import MUSICNN
 from genre_lib.networks.stored import Output, StoredConfig, require_counts
-
-MODEL_TYPE = "musicnn"
-"""What ``config.json`` calls the network."""
 
 TIMBRAL_SHARES = (0.4, 0.7)
 """Widths of the timbral filters, as shares of the mel bands; they are ``WINDOW`` frames long."""
@@ -73,7 +71,7 @@ class MusicnnShape:
 class MusicnnConfig(MusicnnShape, StoredConfig):
     """The content of a ``config.json``: the network's shape, and what else prediction asks for."""
 
-    model_type: str = MODEL_TYPE
+    model_type: str = MUSICNN
 
 
 class FilterBank(nn.Module):

@@ -6,7 +6,6 @@ another one or one of another shape, files that are no JSON or no safetensors, v
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,43 +14,24 @@ from safetensors.torch import load as read_safetensors
 from torch import nn
 
 from genre_lib.networks import cnn, musicnn
-from genre_lib.networks.folder import (
+from genre_lib.networks.files import (
     CONFIG,
+    GENRE_CNN,
+    MUSICNN,
     PREPROCESSOR,
     WEIGHTS,
-    LoadedModel,
     as_model_invalid,
-    inference_settings,
+    read_json,
     require_files,
-    require_labels,
-    resolve_device,
-    weights_digest,
 )
+from genre_lib.networks.folder import LoadedModel, inference_settings, require_labels, resolve_device, weights_digest
 from genre_lib.networks.logmel import LogMel
 
 NETWORKS: dict[str, tuple[type[Any], type[nn.Module]]] = {
-    cnn.MODEL_TYPE: (cnn.CNNConfig, cnn.GenreCNN),
-    musicnn.MODEL_TYPE: (musicnn.MusicnnConfig, musicnn.Musicnn),
+    GENRE_CNN: (cnn.CNNConfig, cnn.GenreCNN),
+    MUSICNN: (musicnn.MusicnnConfig, musicnn.Musicnn),
 }
 """Configuration and network by ``model_type``."""
-
-EXTRACTOR_TYPES = {None, "LogMelFeatureExtractor"}
-"""``feature_extractor_type`` of their front end; where none is named, the model type says it."""
-
-
-def is_plain(folder: Path | str) -> bool:
-    """Whether the folder holds a network of ours with its front end, and its weights in one file.
-
-    Raises:
-        ModelNotFound: there is no such folder.
-        ModelInvalid: a file is missing, or its JSON cannot be read.
-    """
-    folder = Path(folder)
-    require_files(folder)
-    with as_model_invalid(folder):
-        config, preprocessor = _json(folder / CONFIG), _json(folder / PREPROCESSOR)
-    ours = config.get("model_type") in NETWORKS
-    return ours and preprocessor.get("feature_extractor_type") in EXTRACTOR_TYPES and (folder / WEIGHTS).is_file()
 
 
 def read(folder: Path | str, device: str = "cpu") -> LoadedModel:
@@ -64,22 +44,15 @@ def read(folder: Path | str, device: str = "cpu") -> LoadedModel:
     folder = Path(folder)
     require_files(folder)
     with as_model_invalid(folder):
-        stored = _json(folder / CONFIG)
+        stored = read_json(folder / CONFIG)
         config_class, network_class = NETWORKS[stored["model_type"]]
         config = config_class.from_json(stored)
         require_labels(config)
         network = _with_weights(network_class, config, folder / WEIGHTS)
-        extractor = LogMel.from_json(_json(folder / PREPROCESSOR))
+        extractor = LogMel.from_json(read_json(folder / PREPROCESSOR))
         inference = inference_settings(config)
     network.to(resolve_device(device)).eval()
     return LoadedModel(network, extractor, inference, folder, folder.resolve().name, weights_digest(folder))
-
-
-def _json(path: Path) -> dict[str, Any]:
-    content = json.loads(path.read_text(encoding="utf-8"))
-    if not isinstance(content, dict):
-        raise ValueError(f"{path.name} is no JSON object")
-    return content
 
 
 def _with_weights(network_class: type[nn.Module], config: Any, path: Path) -> nn.Module:

@@ -1,0 +1,81 @@
+"""The files of a model's folder, before any network is built: nothing here imports torch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from genre_lib.errors import ModelInvalid, ModelNotFound, first_line
+
+WEIGHTS = "model.safetensors"
+CONFIG = "config.json"
+PREPROCESSOR = "preprocessor_config.json"
+
+GENRE_CNN, MUSICNN = "genre_cnn", "musicnn"
+MODEL_TYPES = frozenset({GENRE_CNN, MUSICNN})
+"""``model_type`` of our own networks."""
+
+EXTRACTOR_TYPES = {None, "LogMelFeatureExtractor"}
+"""``feature_extractor_type`` of their front end; where none is named, the model type says it."""
+
+
+def require_files(folder: Path) -> None:
+    """Refuse what is no model folder.
+
+    Raises:
+        ModelNotFound: there is no such folder.
+        ModelInvalid: a file is missing; weights that are pickled code count as none.
+    """
+    if not folder.is_dir():
+        raise ModelNotFound(f"Expected a model folder at {folder}, and there is none. `genre models list` shows them.")
+    missing = [name for name in (CONFIG, PREPROCESSOR) if not (folder / name).is_file()]
+    if not any(folder.glob("*.safetensors")):
+        missing.append(WEIGHTS)
+    if missing:
+        pickled = any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.ckpt"))
+        hint = " Pickled weights are never loaded; save them with safe_serialization." if pickled else ""
+        raise ModelInvalid(
+            f"Expected {CONFIG}, {PREPROCESSOR} and {WEIGHTS} in {folder}; missing: {', '.join(missing)}.{hint}"
+        )
+
+
+@contextmanager
+def as_model_invalid(folder: Path) -> Iterator[None]:
+    """Whatever is raised while the folder is read, as ModelInvalid with its reason."""
+    try:
+        yield
+    except Exception as error:  # what transformers, safetensors, torch and json raise has no common root
+        raise ModelInvalid(
+            f"Expected an audio classifier in {folder}, and it could not be read: "
+            f"{first_line(str(error) or type(error).__name__)}. Copy or train the model anew."
+        ) from error
+
+
+def is_plain(folder: Path | str) -> bool:
+    """Whether the folder holds a network of ours with its front end, and its weights in one file.
+
+    Raises:
+        ModelNotFound: there is no such folder.
+        ModelInvalid: a file is missing, or its JSON cannot be read.
+    """
+    folder = Path(folder)
+    require_files(folder)
+    with as_model_invalid(folder):
+        config, preprocessor = read_json(folder / CONFIG), read_json(folder / PREPROCESSOR)
+    ours = config.get("model_type") in MODEL_TYPES
+    return ours and preprocessor.get("feature_extractor_type") in EXTRACTOR_TYPES and (folder / WEIGHTS).is_file()
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The JSON object that a file holds.
+
+    Raises:
+        ValueError: it holds something else, or no JSON.
+    """
+    content = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(content, dict):
+        raise ValueError(f"{path.name} is no JSON object")
+    return content
