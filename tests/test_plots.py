@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from genre_lib import metrics, plots
+from genre_lib.plots.predictions import BANDS
 
 PNG = b"\x89PNG"
 
@@ -121,7 +122,7 @@ def test_timeline_ends_with_the_track_and_gathers_the_rest():
     axes = plots.timeline(segments).axes[0]
     assert axes.get_xlim() == (0, 4.0)
     assert next(text.get_text() for text in axes.get_legend().get_texts()) == "other"
-    assert len(axes.get_legend().get_texts()) == len(plots.BANDS) + 1
+    assert len(axes.get_legend().get_texts()) == len(BANDS) + 1
 
 
 def test_compare_runs_and_intervals_when_there_are_none():
