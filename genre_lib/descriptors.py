@@ -11,13 +11,12 @@ a library and not for comparing with numbers from elsewhere.
 
 from __future__ import annotations
 
-import json
 import os
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -28,15 +27,17 @@ from genre_lib.analysis import character, loudness, rhythm, tonality
 from genre_lib.analysis.rhythm import TempoCandidate
 from genre_lib.analysis.spectrum import MEL_RATE, RATE, mel
 from genre_lib.audio import Limits, Source, load
-from genre_lib.cache import combine, content_digest
+from genre_lib.cache import JsonCache, combine, content_digest
 from genre_lib.errors import AudioError, EmptyAudio
-from genre_lib.files import write_whole
-from genre_lib.settings import Settings
+from genre_lib.settings import MIB, Settings
 
 ANALYSIS_VERSION = "2"
 """Part of every cached entry's name; raised when the same audio would be described otherwise."""
 
 PITCH_CLASSES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
+
+CACHE_BYTES = 128 * MIB
+"""Of all descriptions that are remembered; one takes less than a KiB."""
 
 AHEAD = 2
 """Files beside those being analysed that may wait to be fetched: it bounds the memory, however many files there are."""
@@ -206,7 +207,8 @@ def cached_file(
 ) -> Descriptors:
     """:func:`analyze_file`, remembered below the settings' ``cache_path`` by the file's content.
 
-    A damaged entry is computed anew; where the disk refuses one, a warning says so.
+    A damaged entry is computed anew; where the disk refuses one, a warning says so. Of more than :data:`CACHE_BYTES`,
+    what was unused for longest is forgotten.
 
     Args:
         limits: of what is refused; the settings' own if None.
@@ -216,13 +218,15 @@ def cached_file(
         AudioError: one of its kinds, such as NotAudio. Errors are not remembered.
     """
     limits = limits or Limits(settings.max_audio_bytes, settings.max_audio_seconds)
-    entry = _entry(Path(path), settings, limits)
-    found = _read(entry, limits) if entry else None
+    remembered = _remembered(settings.cache_path / "descriptors", min(settings.cache_max_bytes, CACHE_BYTES))
+    key = _key(Path(path), limits)
+    found = _read(remembered.get(key), limits) if key else None
     if on_looked is not None:
         on_looked(found is not None)
     if found is None:
         found = analyze_file(path, limits)
-        _keep(entry, found)
+        if key:
+            remembered.put(key, found.to_json())
     return found
 
 
@@ -281,32 +285,26 @@ def _samples(waveform: np.ndarray, sample_rate: int) -> np.ndarray:
 # Remembering
 
 
-def _entry(path: Path, settings: Settings, limits: Limits) -> Path | None:
-    """Where a file's description is kept; None for what cannot be read, or is not to be."""
+@cache
+def _remembered(root: Path, max_bytes: int) -> JsonCache:
+    """One for each folder, which keeps count of what it has written."""
+    return JsonCache(root, max_bytes)
+
+
+def _key(path: Path, limits: Limits) -> str | None:
+    """Under which a file's description is kept; None for what cannot be read, or is not to be."""
     try:
         if limits.max_bytes is not None and path.stat().st_size > limits.max_bytes:
             return None
-        name = combine(content_digest(path), ANALYSIS_VERSION)
+        return combine(content_digest(path), ANALYSIS_VERSION)
     except (OSError, ValueError):  # decoding says it better
         return None
-    return settings.cache_path / "descriptors" / name[:2] / f"{name[2:]}.json"
 
 
-def _read(entry: Path, limits: Limits) -> Descriptors | None:
-    """What is kept, if it is whole and within the limits."""
+def _read(kept: Any, limits: Limits) -> Descriptors | None:
+    """What was kept, if it is whole and within the limits."""
     try:
-        found = Descriptors.from_json(json.loads(entry.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        found = Descriptors.from_json(kept)
+    except (ValueError, TypeError, KeyError, AttributeError):
         return None
     return None if limits.max_seconds is not None and found.duration > limits.max_seconds else found
-
-
-def _keep(entry: Path | None, found: Descriptors) -> None:
-    if entry is None:
-        return
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(entry, json.dumps(found.to_json()) + "\n")
-    except OSError as error:
-        reason = error.strerror or error
-        warnings.warn(f"The cache in {entry.parent} cannot keep a description: {reason}.", stacklevel=3)

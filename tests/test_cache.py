@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from genre_lib.cache import ArrayCache, combine, content_digest
+from genre_lib.cache import ArrayCache, FileCache, JsonCache, combine, content_digest
 
 HEADER = 128  # bytes of an .npy header
 
@@ -24,7 +24,7 @@ def files(cache: ArrayCache) -> list[Path]:
     return sorted(path for path in cache.root.glob("??/*") if path.is_file())
 
 
-def make_older(cache: ArrayCache, key: str, seconds: float) -> None:
+def make_older(cache: FileCache, key: str, seconds: float) -> None:
     then = time.time() - seconds
     os.utime(cache._path(key), (then, then))
 
@@ -147,3 +147,26 @@ def test_digests(tmp_path: Path) -> None:
     assert content_digest(b"music") != content_digest(b"noise")
     assert combine("ab", "c") != combine("a", "bc")
     assert combine("a", "b") == combine("a", "b") != combine("b", "a")
+
+
+def test_small_results_are_kept_within_their_bound(tmp_path: Path) -> None:
+    cache, value = JsonCache(tmp_path / "cache", max_bytes=1000), {"tempo": 120.5, "key": None, "text": "x" * 100}
+    assert cache.get("0") is None
+    for number in range(20):
+        cache.put(str(number), value)
+        make_older(cache, str(number), 100 - number)
+        assert cache.get("0") == value  # what is used stays
+    kept = list(cache.root.glob("??/*.json"))
+    assert 0 < sum(path.stat().st_size for path in kept) <= 1000
+    assert cache.get("19") == value
+    assert cache.get("1") is None
+
+
+@pytest.mark.parametrize("damage", ["", "{", "\x00", "[" * 10_000])
+def test_a_damaged_small_result_is_absent(tmp_path: Path, damage: str) -> None:
+    cache = JsonCache(tmp_path / "cache", max_bytes=1000)
+    cache.put("a", [1])
+    cache._path("a").write_text(damage)
+    assert cache.get("a") is None
+    cache.put("a", [2])
+    assert cache.get("a") == [2]
