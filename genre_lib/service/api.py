@@ -2,6 +2,7 @@
 
 import logging
 import os
+import shutil
 import signal
 import threading
 import time
@@ -82,6 +83,7 @@ class WorkerAPI(LitAPI):
             if self.worked and time.monotonic() - trimmed > TRIM_SECONDS:
                 self.worked, trimmed = False, time.monotonic()
                 give_back()
+        shutil.rmtree(self.folder, ignore_errors=True)  # as the HTTP process does: what we wrote was in its way
         os._exit(1)
 
     def tell(self) -> None:
