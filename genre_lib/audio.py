@@ -341,8 +341,11 @@ def _frames(opened: _Opened) -> Iterator[Any]:
     opened.stream.codec_context.thread_count = 1  # Tracks are decoded side by side: threads within one would contend.
     try:
         for packet in opened.container.demux(opened.stream):
-            with suppress(av.FFmpegError):
-                yield from packet.decode()
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                continue
+            yield from frames
     except av.FFmpegError:
         return
 
@@ -360,7 +363,7 @@ class _Mixer:
         self._start(None)
 
     def push(self, frame: Any) -> None:
-        form = (frame.format.name, frame.layout.name, frame.sample_rate)
+        form = (frame.format.name, frame.layout.nb_channels, frame.sample_rate)
         if form != self.form:  # Two mp3 files written into one may differ half way.
             self._drain()
             self._start(form)
@@ -375,7 +378,7 @@ class _Mixer:
         waveform = np.concatenate(self.done)
         return np.clip(waveform, -1, 1, out=waveform)
 
-    def _start(self, form: tuple[str, str, int] | None) -> None:
+    def _start(self, form: tuple[str, int, int] | None) -> None:
         self.form = form
         self.queue = AudioFifo()
         self.resampler = av.AudioResampler("flt", "mono", self.sample_rate)
@@ -407,6 +410,8 @@ def _mono(frame: Any) -> np.ndarray:
     channels = array if frame.format.is_planar else array.reshape(-1, frame.layout.nb_channels).T
     if channels.dtype.kind == "f":
         mono = channels.mean(axis=0, dtype=np.float32) if len(channels) > 1 else channels[0].astype(np.float32)
+        if np.isfinite(mono.sum()):  # a tenth of what it costs to look at each
+            return mono
         return np.nan_to_num(mono, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
     middle, full_scale = (128.0, 128.0) if channels.dtype == np.uint8 else (0.0, -float(np.iinfo(channels.dtype).min))
     return ((channels.mean(axis=0, dtype=np.float64) - middle) / full_scale).astype(np.float32)
