@@ -198,6 +198,74 @@ class SpotifyNotConfigured(SpotifyError):
     """No access to Spotify is set up."""
 
 
+class SpotifyNotConnected(SpotifyError):
+    """An app is set up, and nobody has signed in to it."""
+
+
+class SpotifyLoginFailed(SpotifyError):
+    """Signing in did not come to its end: refused, too late, or an answer to somebody else's question."""
+
+
+class ReauthNeeded(SpotifyNotConnected):
+    """Spotify no longer takes the authorisation: it has expired or was taken back."""
+
+
+class SpotifyCredentialsInvalid(SpotifyError):
+    """Spotify does not know the app, or not by that secret."""
+
+
+class PremiumRequired(SpotifyError):
+    """The owner of the app needs Spotify Premium."""
+
+
+class NotAllowlisted(SpotifyError):
+    """The user is not on the app's list of users."""
+
+
+class SpotifyForbidden(SpotifyError):
+    """Spotify does not let this app, or this user, have that."""
+
+
+class EndpointGone(SpotifyForbidden):
+    """Spotify has withdrawn the call for apps like this one."""
+
+
+class SpotifyNotFound(SpotifyError):
+    """Spotify knows nothing of that id."""
+
+
+class SpotifyUnreachable(SpotifyError):
+    """Spotify, or another source of tracks, does not answer, or with what cannot be read."""
+
+
+class RateLimited(SpotifyError):
+    """Too many calls were made in a short time.
+
+    Args:
+        resume_at: when calls are answered again, in seconds since 1970.
+    """
+
+    def __init__(self, message: str, resume_at: float = 0.0) -> None:
+        super().__init__(message)
+        self.resume_at = resume_at
+
+
+class QuotaExceeded(RateLimited):
+    """The app's calls for the day are used up, by Spotify's count or by ours."""
+
+
+class LibraryEmpty(SpotifyError):
+    """There is nothing in the library that was asked for, or nothing was fetched yet."""
+
+
+class LabelsInvalid(SpotifyError):
+    """The labels for a library cannot be used: the file, or what follows from them."""
+
+
+class NoAudio(SpotifyError):
+    """None of the sources has audio for the track, or for any of them."""
+
+
 class FetchError(GenreLibError):
     """A file could not be fetched from its URL."""
 

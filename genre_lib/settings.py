@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from platformdirs import user_cache_path
+from platformdirs import user_cache_path, user_config_path
 from pydantic import BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
@@ -104,6 +104,37 @@ class Settings(BaseSettings):
         (),
         description="Hosts that are fetched from although they are not public: name, *.suffix, network, each [:port].",
     )
+
+    spotify_client_id: str = Field("", description="Of your own app at developer.spotify.com; empty: Spotify is off.")
+    spotify_client_secret: SecretStr = Field(
+        SecretStr(""), description="Of the same app; only needed for public tracks without signing in."
+    )
+    spotify_redirect_port: int = Field(
+        8888, ge=1024, le=65535, description="Signing in comes back to http://127.0.0.1:PORT/callback."
+    )
+    spotify_path: Path = Field(
+        user_config_path("genre_lib") / "spotify", description="Folder of the authorisation and of what was fetched."
+    )
+    spotify_calls_per_day: int = Field(
+        0,
+        ge=0,
+        description="Calls to Spotify in 24 hours, to leave some for other uses; 0 for no own limit.",
+    )
+    spotify_timeout: float = Field(20, gt=0, description="Seconds that one answer of Spotify's may take.")
+    spotify_api_url: str = Field("https://api.spotify.com/v1/", description="Where Spotify's Web API is.")
+    spotify_accounts_url: str = Field("https://accounts.spotify.com", description="Where one signs in to Spotify.")
+    music_path: Path | None = Field(None, description="Folder of your own music, to find a Spotify track's audio in.")
+    spotify_previews: bool = Field(False, description="Whether Spotify's previews are heard, where an app gets them.")
+    deezer_previews: bool = Field(False, description="Whether Deezer's previews are heard; see its terms.")
+    deezer_url: str = Field("https://api.deezer.com/", description="Where Deezer's API is.")
+    itunes_previews: bool = Field(False, description="Whether iTunes' previews are heard; see Apple's terms.")
+    itunes_url: str = Field("https://itunes.apple.com/", description="Where the iTunes Search API is.")
+    tag_sources: bool = Field(
+        False, description="Whether genre tags are asked of ListenBrainz and MusicBrainz, by a recording's ISRC."
+    )
+    listenbrainz_url: str = Field("https://api.listenbrainz.org/", description="Where ListenBrainz' API is.")
+    musicbrainz_url: str = Field("https://musicbrainz.org/", description="Where MusicBrainz' API is.")
+    contact: str = Field("", description="Your address, which MusicBrainz wants to know of who asks it.")
 
 
 def get_settings(**overrides: object) -> Settings:

@@ -58,6 +58,8 @@ DOORWAYS: dict[str, set[str]] = {
     "prometheus_client": {"service.*"},
     "pydantic_settings": {"settings"},
     "pyloudnorm": {"analysis.loudness"},
+    "rapidfuzz": {"spotify.*"},
+    "requests": {"spotify.*"},
     "rich": {"cli.*", "demo"},
     "seaborn": {"plots.chart"},
     "spotipy": {"spotify.*"},
