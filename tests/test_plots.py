@@ -179,3 +179,25 @@ def test_descriptors_have_a_panel_each_and_no_tempo_is_no_dot():
     assert [axes.get_title(loc="left") for axes in chart.axes] == list(plots.DESCRIPTOR_UNITS)
     drawn = chart.axes[0].collections[0].get_offsets()
     assert np.ma.filled(drawn, np.nan)[:, 0][~np.isnan(np.ma.filled(drawn, np.nan)[:, 0])].tolist() == [99.0]
+
+
+def test_genre_map_sums_the_names_of_a_genre_and_gathers_the_rare_ones():
+    names = pd.DataFrame(
+        {
+            "genre": ["rock"] * 9 + ["jazz"],
+            "name": [*(f"rock {letter}" for letter in "abcdefghi"), "bebop"],
+            "tracks": [20, 10, 9, 8, 7, 6, 5, 4, 3, 11],
+        }
+    )
+    (axes,) = plots.genre_map(names).axes
+    assert axes.get_title(loc="left") == "10 genre names as 2 genres"
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["rock", "jazz"]
+    assert {"72", "11", "rock a", "bebop", "others"} <= set(texts(axes))
+    assert [bar.get_width() for bar in axes.patches] == [20, 10, 9, 8, 7, 6, 12, 11]
+
+
+def test_coverage_says_what_each_source_adds():
+    found = pd.DataFrame({"source": ["folder", "deezer"], "has": [60, 50], "adds": [60, 20]})
+    (axes,) = plots.coverage(found, 100).axes
+    assert axes.get_title(loc="left") == "Audio for 80 of 100 tracks"
+    assert {"60 (60%)", "50 (50%)"} <= set(texts(axes))

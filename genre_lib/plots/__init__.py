@@ -5,6 +5,7 @@ Matplotlib's or seaborn's global settings, and no figure stays open behind the c
 """
 
 from genre_lib.plots.chart import Chart, save, style, to_png
+from genre_lib.plots.libraries import coverage, genre_map
 from genre_lib.plots.predictions import accuracy_intervals, confusion_matrix, prediction_bars, reliability, timeline
 from genre_lib.plots.runs import compare_runs, learning_curves
 from genre_lib.plots.tracks import (
@@ -23,8 +24,10 @@ __all__ = [
     "class_balance",
     "compare_runs",
     "confusion_matrix",
+    "coverage",
     "descriptors_by_genre",
     "durations",
+    "genre_map",
     "learning_curves",
     "mel_per_genre",
     "prediction_bars",
