@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,6 +41,16 @@ def staged_folder(place: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
+
+
+def can_be_made(place: Path) -> bool:
+    """Whether a folder can be put at ``place``: one is made for a moment above it, for rights alone do not tell."""
+    above = next(parent for parent in place.absolute().parents if parent.exists())
+    try:
+        with tempfile.TemporaryDirectory(prefix=".", suffix=STAGED, dir=above):
+            return True
+    except OSError:
+        return False
 
 
 def sweep(parent: Path) -> None:

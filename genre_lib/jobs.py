@@ -29,6 +29,7 @@ from typing import IO, Any
 import psutil
 import yaml
 
+from genre_lib import errors
 from genre_lib.errors import ConfigurationError, NotebookFailed, RunFailed, RunStopped, first_line
 
 logger = logging.getLogger(__name__)
@@ -303,7 +304,10 @@ def failure(job: Job, output: Path) -> str:
 
 
 def notebook_error(output: Path) -> str | None:
-    """``ename: evalue`` of the first error among the notebook's outputs, without colours; None where there is none."""
+    """The first error among the notebook's outputs, without colours; None where there is none.
+
+    One of ours is a sentence for the user as it is; any other needs its type's name to be understood.
+    """
     try:
         cells = json.loads(output.read_text(encoding="utf-8"))["cells"]
     except (OSError, ValueError, KeyError):
@@ -311,7 +315,10 @@ def notebook_error(output: Path) -> str | None:
     outputs = [out for cell in cells for out in cell.get("outputs", []) if out.get("output_type") == "error"]
     if not outputs:
         return None
-    return f"{outputs[0]['ename']}: {first_line(ANSI.sub('', outputs[0]['evalue']))}"
+    name, said = outputs[0]["ename"], first_line(ANSI.sub("", outputs[0]["evalue"]))
+    kind = getattr(errors, name, None)
+    ours = isinstance(kind, type) and issubclass(kind, errors.GenreLibError)
+    return said if ours else f"{name}: {said}"
 
 
 def process_error(code: int, messages: list[str]) -> str:

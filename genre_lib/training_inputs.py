@@ -15,6 +15,7 @@ from genre_lib.data.check import check
 from genre_lib.data.datamodule import GenreDataModule
 from genre_lib.data.features import FeatureStore, Prepared
 from genre_lib.errors import CatalogueInvalid, ConfigurationError, ModelExists
+from genre_lib.files import can_be_made
 from genre_lib.models.folder import GenreModel
 from genre_lib.runs import Run
 from genre_lib.settings import get_settings
@@ -32,7 +33,11 @@ def data_path(config: TrainingConfig) -> Any:
 def check_output(config: TrainingConfig) -> None:
     """Refuse a place that cannot be filled before hours are spent, not after."""
     place = Path(config.output_path) if config.output_path else None
-    if place is None or not place.exists():
+    if place is None:
+        return
+    if not can_be_made(place):
+        raise ConfigurationError(f"output_path {place}: no folder can be made there; choose another place.")
+    if not place.exists():
         return
     if not place.is_dir() or (any(place.iterdir()) and not (place / "config.json").is_file()):
         raise ModelExists(f"output_path {place} is there already and is no model folder; choose another place.")

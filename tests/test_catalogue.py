@@ -106,7 +106,7 @@ def test_a_genre_s_spelling_is_ours_but_its_meaning_the_user_s(tmp_path: Path, n
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("file,label\n1.mp3,rock\n", r"path and genre is missing, came: file, label"),
+        ("file,label\n1.mp3,rock\n", r"path and genre are missing, came: file, label"),
         ("path;artist\n1.mp3;Ann\n", r"genre is missing, came: path, artist"),
         ("path,genre\n", "holds no track"),
         ("", "comma-separated values"),

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from genre_lib.files import put_new, replace_folder, staged_folder, sweep, write_whole
+from genre_lib.files import can_be_made, put_new, replace_folder, staged_folder, sweep, write_whole
 
 
 def test_a_text_replaces_another_whole(tmp_path: Path):
@@ -65,3 +65,10 @@ def test_what_a_killed_process_left_is_swept_and_what_lives_is_not(tmp_path: Pat
         sweep(tmp_path)
         assert list(tmp_path.iterdir()) == [living]
     sweep(tmp_path / "absent")
+
+
+def test_whether_a_folder_can_be_made_is_tried_and_leaves_nothing(tmp_path):
+    assert can_be_made(tmp_path / "new" / "model")
+    assert [*tmp_path.iterdir()] == []
+    (tmp_path / "file").write_text("in the way")
+    assert not can_be_made(tmp_path / "file" / "model")

@@ -82,7 +82,7 @@ def test_the_notebooks_own_error_is_told_in_one_line(notebook, run_folder):
     with pytest.raises(RunFailed) as raised:
         jobs.run_notebook(notebook(source), {}, run_folder / "out.ipynb")
     message = str(raised.value)
-    assert message.startswith("CatalogueInvalid: No track has a genre. The executed notebook: ")
+    assert message.startswith("No track has a genre. The executed notebook: ")
     assert message.endswith("out.ipynb")
     assert "\n" not in message
     assert "\x1b" not in message

@@ -247,6 +247,13 @@ def test_a_place_that_is_taken_is_refused_before_training(asked, tiny_model, tmp
         fit(SCRATCH | asked | {"output_path": str(tmp_path / "music"), "overwrite": True})
 
 
+def test_a_place_that_cannot_be_filled_is_refused_before_training(asked, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match="no folder can be made there"):
+        fit(SCRATCH | asked | {"output_path": str(tmp_path / "file" / "m")})
+    assert not [*tmp_path.rglob("events.jsonl")]
+
+
 def test_a_run_is_not_overwritten(asked, tmp_path):
     run = {"run_path": str(tmp_path / "run")}
     first = fit(SCRATCH | asked | run | {"num_epochs": 1})

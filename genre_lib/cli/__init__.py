@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
         code = app(args=arguments, prog_name="genre", standalone_mode=False) or 0
         return fail("stopped.", 130) if code == 130 else code  # typer ends Ctrl-C in silence
     except typer.TyperException as error:
-        return fail(f"{error.format_message()} See genre --help.", 2)
+        return fail(f"{usage(error)} See genre --help.", 2)
     except ConfigurationError as error:
         return fail(str(error), 2)
     except RunStopped as error:
@@ -56,6 +56,14 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         said = " ".join(str(error).split())[:300]
         return fail(f"{type(error).__name__}: {said}. A fault of genre_lib's; {DEBUG}=1 shows where.", 1, debug=True)
+
+
+def usage(error: typer.TyperException) -> str:
+    """What was wrong with the command line, as a sentence; typer leaves out what came where pydantic judged it."""
+    said = error.format_message().replace("Value error, ", "").rstrip(".")
+    judged = getattr(error.__cause__, "errors", None)
+    came = judged()[0]["input"] if judged else None
+    return f"{said}." if came is None or repr(came) in said else f"{said}, and is {came!r}."
 
 
 def fail(message: str, code: int, debug: bool = False) -> int:

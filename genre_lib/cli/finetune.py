@@ -15,6 +15,7 @@ from genre_lib.cli.console import print_lines, progress_bar, say
 from genre_lib.cli.evaluate import print_evaluation
 from genre_lib.cli.options import SYNTHETIC, DataOption, ModelOption, existing, get_settings
 from genre_lib.errors import ConfigurationError, ModelExists, RunStopped
+from genre_lib.files import can_be_made
 
 if TYPE_CHECKING:
     from genre_lib.runs import Run
@@ -145,6 +146,8 @@ def require_music(config: TrainingConfig) -> None:
 def require_free_output(config: TrainingConfig) -> None:
     """Refuse before hours of training what would be refused after them."""
     place = Path(config.output_path) if config.output_path else None
+    if place and not can_be_made(place):
+        raise ConfigurationError(f"--output-path {place}: no folder can be made there; choose another place.")
     if not place or not place.exists() or (place.is_dir() and not any(place.iterdir())):
         return
     if not (place / "config.json").is_file():

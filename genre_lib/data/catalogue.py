@@ -238,8 +238,8 @@ def parse(csv_path: Path) -> pd.DataFrame:
     missing = [name for name in REQUIRED if name not in table]
     if missing:
         raise CatalogueInvalid(
-            f"A catalogue needs the columns path and genre; {' and '.join(missing)} is missing, came: "
-            f"{', '.join(table.columns)}."
+            f"A catalogue needs the columns path and genre; {' and '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing, came: {', '.join(table.columns)}."
         )
     return table
 
