@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ import httpx
 from rich.console import Console
 
 from genre_lib import registry
+from genre_lib.cli import show_warning
 from genre_lib.cli.console import interval
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.opening import open_catalogue
@@ -44,6 +46,7 @@ def main() -> int:
     parser.add_argument("--data-path", default="synthetic", help="a folder per genre, a CSV, or the word synthetic")
     parser.add_argument("--output-path", default="demo", help="folder for all that the demo makes")
     arguments = parser.parse_args()
+    warnings.showwarning = show_warning
     try:
         demonstrate(arguments.data_path, Path(arguments.output_path).resolve())
     except GenreLibError as error:

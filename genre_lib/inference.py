@@ -84,6 +84,8 @@ class TrackPrediction:
             "predictions": _rows(self.predictions[:top_k]),
             "error": self.error,
         }
+        if self.warning is not None:
+            row["warning"] = self.warning
         if self.timeline is not None:
             row["timeline"] = [
                 {"start": segment.start, "end": segment.end, "predictions": _rows(segment.predictions[:top_k])}

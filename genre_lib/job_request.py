@@ -236,6 +236,7 @@ def require_below(catalogue: Catalogue, allowed: list[Path]) -> None:
 def chosen(catalogue: Catalogue, labels: Sequence[str] | None) -> Catalogue:
     """The tracks of some genres, such that they can be trained on."""
     from genre_lib.data.catalogue import genre_name
+    from genre_lib.data.splits import require_splits
 
     if labels is not None:
         named = {genre_name(label): label for label in labels}
@@ -253,4 +254,5 @@ def chosen(catalogue: Catalogue, labels: Sequence[str] | None) -> Catalogue:
         )
     if not any(Path(path).is_file() for path in catalogue.tracks["path"]):
         raise CatalogueInvalid(f"None of the {len(catalogue)} files that the catalogue names is there.")
+    require_splits(catalogue)
     return catalogue

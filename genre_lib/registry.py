@@ -66,7 +66,8 @@ def describe(folder: Path, *, active: bool = False) -> ModelInfo:
         ModelInvalid: there is no configuration, or it is no JSON, or the weights are cut off.
     """
     config = _config(folder)
-    base = config.get("base_model")
+    base, metrics = config.get("base_model"), _json(folder / "metrics.json")
+    written = datetime.fromtimestamp((folder / "config.json").stat().st_mtime, UTC).isoformat(timespec="seconds")
     return ModelInfo(
         name=folder.name,
         folder=folder,
@@ -74,10 +75,10 @@ def describe(folder: Path, *, active: bool = False) -> ModelInfo:
         genres=_genres(folder, config),
         parameters=count_parameters(folder),
         size_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
-        created=datetime.fromtimestamp((folder / "config.json").stat().st_mtime, UTC).isoformat(timespec="seconds"),
+        created=str(metrics.get("created") or written),  # a copy's files are younger than the model
         base_model=base if isinstance(base, str) else None,
         active=active,
-        metrics=_json(folder / "metrics.json"),
+        metrics=metrics,
     )
 
 

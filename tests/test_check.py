@@ -106,7 +106,7 @@ def test_a_strict_run_refuses_and_names_all_errors():
     leak = Finding("artist_in_two_splits", "Bob stands in train (2) and valid (1).", ["/1"])
     broken = Finding("undecodable", "1.mp3 is not audio.", ["/2"])
     small = Finding("class_too_small", "blues has 1 track.", ["/3"])
-    with pytest.raises(CatalogueLeaks, match=r"it has 2:\n- Bob stands .*\n- 1.mp3 is not audio") as error:
+    with pytest.raises(CatalogueLeaks, match=r"and has 2: Bob stands .*\. 1\.mp3 is not audio") as error:
         CheckReport([leak, broken, small], 3, 0.0).raise_if_errors()
     assert "blues" not in str(error.value)
     with pytest.raises(CatalogueInvalid, match=r"1\.mp3"):
@@ -140,7 +140,7 @@ def test_without_decoding_missing_files_artists_and_sizes_are_still_found(song: 
     (tmp_path / "text.mp3").write_text("this is no music")
     rows = [(tmp_path / "text.mp3", "rock", "Ann", "train"), (tmp_path / "gone.mp3", "rock", "Ann", "valid")]
     report = check(catalogue(rows), decode=False)
-    assert report.counts() == {"undecodable": 1, "artist_in_two_splits": 1}
+    assert report.counts() == {"undecodable": 1, "artist_in_two_splits": 1, "one_genre": 1}
     assert report.seconds == 0
 
 
@@ -160,6 +160,15 @@ def test_without_splits_a_genre_with_few_artists_is_too_small(tmp_path: Path):
     rows[3] = (tmp_path / "3.mp3", "rock", "ann", "")
     (finding,) = check(catalogue(rows), decode=False).findings
     assert finding.message == "rock has tracks by 2 artists; 3 are needed for train, valid and test."
+    assert (finding.kind, finding.severity) == ("cannot_be_split", "error")
+
+
+def test_one_genre_is_nothing_to_choose_from(tmp_path: Path):
+    for n in range(3):
+        (tmp_path / f"{n}.mp3").touch()
+    rows = [(tmp_path / f"{n}.mp3", "rock", "", "") for n in range(3)]
+    (finding,) = check(catalogue(rows), decode=False).errors
+    assert finding.message == "All tracks are rock; a model needs two genres to choose from."
 
 
 @pytest.mark.real_data

@@ -18,7 +18,7 @@ import pytest
 
 from genre_lib import cli, jobs
 from genre_lib.cli.finetune import assignments
-from genre_lib.errors import ConfigurationError
+from genre_lib.errors import ConfigurationError, RunStopped
 from genre_lib.runs import Run
 from genre_lib.settings import get_settings
 
@@ -403,3 +403,51 @@ def test_finetune_refuses_at_once_what_cannot_be_trained_on(genre, tmp_path: Pat
     refused = genre("finetune", "--data-path", "synthetic", "--output-path", tmp_path / "photos")
     assert is_error(refused, 1, "is no model folder")
     assert not list(get_settings().runs_path.glob("*/parameters.json"))
+
+
+def test_a_run_that_was_stopped_before_it_began_can_be_resumed(genre, asked, monkeypatch, tiny_model: Path):
+    """The notebook had not yet come to write what was asked."""
+    run_it = jobs.run_notebook
+
+    def stopped(*_: object, **__: object) -> None:
+        raise RunStopped("The run was stopped before it ended.")
+
+    monkeypatch.setattr(jobs, "run_notebook", stopped)
+    outcome = genre("finetune", "--data-path", "synthetic", "--output-path", "o", "--epochs", 3)
+    assert outcome.code == 130
+    run = outcome.err.split()[-1]
+    assert Run(Path(os.environ["RUNS_PATH"]) / run).status() == "stopped"
+    monkeypatch.setattr(jobs, "run_notebook", run_it)
+    assert genre("finetune", "--resume", run).code == 0
+    assert (asked["data_path"], asked["num_epochs"], asked["resume"]) == ("synthetic", 3, True)
+
+
+def test_resuming_what_has_ended_says_so_and_a_folder_that_is_no_run_is_refused(genre, asked, tmp_path: Path):
+    run = Run.create(os.environ["RUNS_PATH"], "done")
+    run.write_parameters({"data_path": "synthetic", "num_epochs": 4, "init": "scratch"})
+    run.write_result({"model_folder": "the/model", "num_epochs": 4})
+    outcome = genre("finetune", "--resume", run.id)
+    assert outcome.code == 0
+    assert "has ended already" in outcome.err
+    assert "the/model" in outcome.out
+    assert not asked
+    (tmp_path / "music").mkdir()
+    assert is_error(genre("finetune", "--resume", tmp_path / "music"), 1, "no run's folder")
+
+
+def test_a_name_that_is_no_text_is_written_as_json_writes_it(genre, tmp_path: Path, tone, write_wav):
+    song = tmp_path / os.fsdecode(b"caf\xe9.wav")
+    write_wav(song, tone())
+    outcome = genre("predict", song, "--format", "jsonl", "--output", tmp_path / "o.jsonl")
+    assert outcome.code == 0, outcome.err
+    assert json.loads((tmp_path / "o.jsonl").read_text(encoding="utf-8"))["path"] == str(song)
+
+
+def test_music_that_cannot_be_split_is_refused_before_a_run_begins(genre, asked, music: Path, tmp_path: Path):
+    first = next(path for path in music.rglob("*.wav"))
+    (tmp_path / "two.csv").write_text(f"path,genre\n{first},jazz\n{first}.copy.wav,rock\n")
+    assert is_error(genre("finetune", "--data-path", tmp_path / "two.csv"), 1, "Each genre needs tracks by 3 artists")
+    assert not Path(os.environ["RUNS_PATH"]).exists()
+    outcome = genre("catalogue", "check", tmp_path / "two.csv", "--strict")
+    assert outcome.code == 1
+    assert "cannot_be_split" in outcome.out

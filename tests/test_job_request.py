@@ -144,6 +144,13 @@ def test_labels_choose_genres(settings: Settings):
         prepared(settings, data_path="music", labels=[genres[0], genres[0].upper()])
 
 
+def test_music_that_cannot_be_split_is_refused_before_a_job_waits(settings: Settings, tmp_path: Path):
+    (tmp_path / "links" / "x.wav").touch()
+    (tmp_path / "links" / "few.csv").write_text("path,genre\nx.wav,a\ny.wav,b\n")
+    with pytest.raises(CatalogueInvalid, match="tracks by 3 artists or more"):
+        prepared(settings, catalogue="few")
+
+
 def test_errors_say_nothing_of_where_the_roots_lie(settings: Settings, tmp_path: Path):
     (tmp_path / "links" / "one" / "rock").mkdir(parents=True)
     (tmp_path / "links" / "bad.csv").write_text("path\nx.wav\n")

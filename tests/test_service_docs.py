@@ -69,6 +69,11 @@ def test_fastapis_other_pages_are_off(client: TestClient):
         assert client.get(path).status_code == 404
 
 
+def test_a_slash_too_many_is_an_unknown_route_and_no_redirect_without_a_body(client: TestClient):
+    answer = client.get("/models/", follow_redirects=False)
+    assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+
+
 def test_the_root_leads_on(client: TestClient):
     browser = client.get("/", headers={"Accept": "text/html,application/xhtml+xml"})
     assert (browser.status_code, browser.headers["location"]) == (307, "/docs")

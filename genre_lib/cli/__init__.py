@@ -7,6 +7,7 @@ when it runs, so that ``--help`` is there at once.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
@@ -17,6 +18,7 @@ import typer
 
 from genre_lib import __version__
 from genre_lib.cli import analyze, catalogue, evaluate, finetune, jobs, keys, models, predict, serve
+from genre_lib.cli.console import UNWRITABLE
 from genre_lib.errors import ConfigurationError, GenreLibError, RunStopped
 
 HELP = "Music-genre prediction and fine-tuning on your own music."
@@ -35,11 +37,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Run a command; every error ends in one line and an exit code."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait sleep: see service.app
     warnings.showwarning = show_warning
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors=UNWRITABLE)
     try:
         code = app(args=arguments, prog_name="genre", standalone_mode=False) or 0
         return fail("stopped.", 130) if code == 130 else code  # typer ends Ctrl-C in silence
     except typer.TyperException as error:
-        return fail(f"{usage(error)} See genre --help.", 2)
+        return fail(usage(error), 2) if error.format_message() else 2  # a bare `genre` has printed its help
     except ConfigurationError as error:
         return fail(str(error), 2)
     except RunStopped as error:
@@ -63,7 +68,9 @@ def usage(error: typer.TyperException) -> str:
     said = error.format_message().replace("Value error, ", "").rstrip(".")
     judged = getattr(error.__cause__, "errors", None)
     came = judged()[0]["input"] if judged else None
-    return f"{said}." if came is None or repr(came) in said else f"{said}, and is {came!r}."
+    wrong = f"{said}." if came is None or repr(came) in said else f"{said}, and is {came!r}."
+    context = getattr(error, "ctx", None)
+    return f"{wrong} See {context.command_path if context else 'genre'} --help."
 
 
 def fail(message: str, code: int, debug: bool = False) -> int:

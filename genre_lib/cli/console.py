@@ -12,6 +12,9 @@ from typing import Any, TextIO
 
 from genre_lib.errors import ConfigurationError
 
+UNWRITABLE = "backslashreplace"
+"""What happens to a file's name that is no text in the encoding; in JSON it is read back as it was."""
+
 
 def say(text: str) -> None:
     """Beside the result: to standard error."""
@@ -60,9 +63,12 @@ def sink(output: Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    handle, aside = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.absolute().parent)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        handle, aside = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.absolute().parent)
+    except OSError as error:
+        raise ConfigurationError(f"--output {output} cannot be written ({error.strerror}); choose another.") from error
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", errors=UNWRITABLE, newline="") as file:
             yield file
         Path(aside).chmod(0o644)
         Path(aside).replace(output)

@@ -10,6 +10,7 @@ import typer
 from genre_lib.cli.console import interval, print_lines, shown
 from genre_lib.cli.options import DataOption, ModelOption, existing, get_settings, model_folder
 from genre_lib.errors import ConfigurationError
+from genre_lib.files import can_be_made
 
 
 def evaluate(
@@ -32,6 +33,8 @@ def evaluate(
     base = model_folder(compare_to, settings) if compare_to else None
     if split not in (None, "train", "valid", "test", "all"):
         raise ConfigurationError(f"--split is train, valid, test or all, and is {split!r}.")
+    if output_path and (output_path.is_file() or not can_be_made(output_path)):
+        raise ConfigurationError(f"--output-path {output_path}: no folder can be made there; choose another place.")
     catalogue = open_catalogue(existing(data_path or str(settings.fine_tune_data_path)), seed=seed)
     found = evaluation.evaluate(chosen, catalogue, split, base, seed=seed, device=settings.device)
     run = Run(output_path) if output_path else Run.create(settings.runs_path, f"evaluate-{chosen.name}")

@@ -14,7 +14,7 @@ import typer
 from genre_lib.cli.console import print_lines, progress_bar, say
 from genre_lib.cli.evaluate import print_evaluation
 from genre_lib.cli.options import SYNTHETIC, DataOption, ModelOption, existing, get_settings
-from genre_lib.errors import ConfigurationError, ModelExists, RunStopped
+from genre_lib.errors import ConfigurationError, ModelExists, RunNotFound, RunStopped
 from genre_lib.files import can_be_made
 
 if TYPE_CHECKING:
@@ -50,14 +50,20 @@ def finetune(
     fields = fields if experiment or resume else with_defaults(fields)
     notebook = settings.notebooks_path / "02_finetune.ipynb"
     config = checked(fields, notebook)
+    if resume and has_ended(config):
+        say(f"{resume} has ended already, so nothing is trained; --epochs above its own lets it go on.")
+        print_run(Run(str(config.run_path)))
+        return
     require_free_output(config)
     require_music(config)
     run = Run(config.run_path) if config.run_path else Run.create(settings.runs_path, config.name or run_name(fields))
-    run.prepared()
+    run.prepared().write_parameters(config.model_dump())  # before the notebook does, so that any stop can be resumed
     with training_progress(config.num_epochs) as on_event, stopped_by_sigterm():
         try:
             run_notebook(notebook, fields | {"run_path": str(run.path)}, run.notebook, on_event=on_event)
         except RunStopped as error:
+            if not run.events("run_stopped"):
+                run.event("run_stopped")
             raise RunStopped(f"{error} Go on with: genre finetune --resume {run.id}") from None
     print_run(run)
 
@@ -68,7 +74,17 @@ def resumed(name: str, settings: Settings) -> dict[str, Any]:
 
     place = Path(name) if Path(name).is_dir() else settings.runs_path / name
     run = Run.open(place)
+    if not run.parameters():
+        raise RunNotFound(f"{place} is no run's folder: there is no parameters.json in it. `ls {settings.runs_path}`.")
     return {k: v for k, v in run.parameters().items() if v is not None} | {"run_path": str(run.path), "resume": True}
+
+
+def has_ended(config: TrainingConfig) -> bool:
+    """Whether a run that is to go on has trained all of its epochs."""
+    from genre_lib.runs import Run
+
+    result = Run(str(config.run_path)).result() or {}
+    return int(result.get("num_epochs") or 0) >= config.num_epochs
 
 
 def assignments(texts: list[str]) -> dict[str, Any]:
@@ -130,17 +146,22 @@ def checked(fields: dict[str, Any], notebook: Path) -> TrainingConfig:
 def require_music(config: TrainingConfig) -> None:
     """Read the catalogues now: what is wrong with them should not cost a kernel's start and a run folder."""
     from genre_lib.data.catalogue import open_one
+    from genre_lib.data.splits import require_splits
     from genre_lib.errors import CatalogueInvalid
 
-    for place in [config.data_path] if isinstance(config.data_path, str) else config.data_path or []:
+    places = [config.data_path] if isinstance(config.data_path, str) else config.data_path or []
+    for place in places:
         if place == SYNTHETIC:
             continue
-        paths = open_one(place).tracks["path"]
+        catalogue = open_one(place)
+        paths = catalogue.tracks["path"]
         if not any(Path(path).is_file() for path in paths):
             raise CatalogueInvalid(
                 f"None of the {len(paths)} files that {place} names is there, first {paths.iloc[0]}; relative paths "
                 "count from the table's own folder."
             )
+        if len(places) == 1:
+            require_splits(catalogue)
 
 
 def require_free_output(config: TrainingConfig) -> None:

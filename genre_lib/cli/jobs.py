@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genre_lib.cli.console import print_lines, print_table, shown, write_text
+from genre_lib.cli.console import print_lines, print_table, say, shown, write_text
 from genre_lib.cli.options import ListFormat, ListFormatOption, get_settings
 
 if TYPE_CHECKING:
@@ -22,11 +22,13 @@ JobArgument = Annotated[str, typer.Argument(metavar="JOB", help="The job's id.")
 def jobs_list(format: ListFormatOption = ListFormat.table) -> None:
     """All jobs, the newest first."""
     jobs = [as_json(job) for job in store().list()]
+    columns = ["job", "status", "model", "base", "epoch", "submitted"]
     if format is ListFormat.json:
         write_text(json.dumps(jobs, indent=2) + "\n")
-        return
-    columns = ["job", "status", "model", "base", "epoch", "submitted"]
-    print_table(columns, ([shown(job[name]) for name in columns] for job in jobs))
+    elif jobs:
+        print_table(columns, ([shown(job[name]) for name in columns] for job in jobs))
+    else:
+        say("There are no jobs yet: POST /finetune/start makes one.")
 
 
 @app.command("show")

@@ -23,7 +23,7 @@ import pandas as pd
 from genre_lib import audio, labels
 from genre_lib.data import synthetic
 from genre_lib.data.splits import SPLITS
-from genre_lib.errors import CatalogueInvalid, CatalogueNotFound
+from genre_lib.errors import CatalogueInvalid, CatalogueNotFound, first_line
 from genre_lib.settings import get_settings
 from genre_lib.wording import counted
 
@@ -208,6 +208,10 @@ def read(csv_path: Path | str) -> Catalogue:
     csv_path = Path(csv_path).expanduser().absolute()
     if not csv_path.is_file():
         raise CatalogueNotFound(f"There is no table at {csv_path}; name a CSV with the columns path and genre.")
+    if csv_path.suffix.lower() in audio.AUDIO_SUFFIXES:
+        raise CatalogueInvalid(
+            f"{csv_path} is a file of audio; name the folder it lies in, or a CSV with path and genre."
+        )
     try:
         table = parse(csv_path)
         table["path"] = text(table["path"]).map(lambda path: resolve(path, csv_path.parent))
@@ -233,7 +237,9 @@ def parse(csv_path: Path) -> pd.DataFrame:
     try:
         table = pd.read_csv(csv_path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
-        raise CatalogueInvalid(f"It should be a table of comma-separated values; {str(error).strip()}.") from error
+        raise CatalogueInvalid(
+            f"It should be a table of comma-separated values with a line for each track: {table_fault(error)}."
+        ) from error
     table.columns = [str(name).strip().casefold() for name in table.columns]
     missing = [name for name in REQUIRED if name not in table]
     if missing:
@@ -401,6 +407,14 @@ def build(source: Path | str, how: How = "auto") -> Catalogue:
     if how not in makers:
         raise CatalogueInvalid(f"A catalogue is built how = {', '.join(makers)}; came {how!r}.")
     return makers[how](Path(source).expanduser().absolute())
+
+
+def table_fault(error: Exception) -> str:
+    """pandas' words for a table that cannot be read, for who made it in a spreadsheet."""
+    said = first_line(str(error)).removeprefix("Error tokenizing data. C error: ")
+    if "No columns to parse" in said:
+        return "the file is empty"
+    return said.replace("EOF inside string starting at", "a quote is never closed, from") if "EOF" in said else said
 
 
 def read_table(source: Path) -> Catalogue:

@@ -39,6 +39,8 @@ SEVERITIES: dict[str, Severity] = {
     "duplicate_across_splits": "error",
     "recording_under_two_genres": "error",
     "artist_in_two_splits": "error",
+    "one_genre": "error",
+    "cannot_be_split": "error",
     "truncated": "warning",
     "duplicate": "warning",
     "artist_in_two_genres": "warning",
@@ -105,8 +107,8 @@ class CheckReport:
         if self.ok:
             return
         kind = CatalogueLeaks if any(finding.kind in LEAKS for finding in self.errors) else CatalogueInvalid
-        named = "\n".join(f"- {finding.message}" for finding in self.errors)
-        raise kind(f"The catalogue should have no errors; it has {len(self.errors)}:\n{named}")
+        named = " ".join(finding.message for finding in self.errors)
+        raise kind(f"The catalogue should have no errors, and has {len(self.errors)}: {named}")
 
     def usable(self, catalogue: Catalogue) -> Catalogue:
         """The tracks that decode.
@@ -299,7 +301,13 @@ def disagreeing_tags(tracks: pd.DataFrame) -> Iterator[Finding]:
 
 
 def small_classes(tracks: pd.DataFrame, copies: list[list[str]]) -> Iterator[Finding]:
-    """Genres that are missing from a split that others have, or, without splits, that have too few artists for it."""
+    """Genres that are missing from a split that others have, or, without splits, that have too few artists for it.
+
+    The latter cannot be trained on: :func:`genre_lib.data.splits.assign` refuses them.
+    """
+    if tracks["genre"].nunique() < 2:
+        message = f"All tracks are {tracks['genre'].iloc[0]}; a model needs two genres to choose from."
+        yield Finding("one_genre", message, [])
     splits = sorted(set(tracks["split"]) - {""})
     if (tracks["split"] != "").all():
         for genre, rows in tracks.groupby("genre"):
@@ -312,4 +320,5 @@ def small_classes(tracks: pd.DataFrame, copies: list[list[str]]) -> Iterator[Fin
         if rows["group"].nunique() < NEEDED_GROUPS:
             artists = counted(rows["group"].nunique(), "artist")
             message = f"{genre} has tracks by {artists}; {NEEDED_GROUPS} are needed for train, valid and test."
-            yield Finding("class_too_small", message, list(rows["path"]))
+            kind = "cannot_be_split" if (tracks["split"] == "").all() else "class_too_small"
+            yield Finding(kind, message, list(rows["path"]))

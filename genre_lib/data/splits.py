@@ -69,6 +69,18 @@ def assign(
     return replace(catalogue, tracks=table.drop(columns="group"))
 
 
+def require_splits(catalogue: Tracks) -> None:
+    """Refuse, before its files are heard, a catalogue that :func:`assign` would refuse after it.
+
+    Raises:
+        CatalogueInvalid: no track has a split, and a genre has too few artists for one.
+    """
+    table = catalogue.tracks.copy()
+    if (table["split"] == "").all():
+        table["group"] = group_numbers(table, [])
+        require_groups(table, list(SPLITS))
+
+
 def shares_of(table: pd.DataFrame, fractions: Sequence[float]) -> dict[str, float]:
     """The splits to fill and their shares, which add up to one: those given where two or more are, else all."""
     if len(fractions) != len(SPLITS) or min(fractions) < 0 or abs(sum(fractions) - 1) > 1e-6 or fractions[0] == 0:

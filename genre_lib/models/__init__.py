@@ -10,12 +10,14 @@ from __future__ import annotations
 from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForAudioClassification
 
 from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
+from genre_lib.models.fusion import GenreFusionConfig, GenreFusionForAudioClassification
 from genre_lib.models.logmel import LogMelFeatureExtractor
 from genre_lib.models.musicnn import MusicnnForAudioClassification, MusicnnModelConfig
 
 for config, network in (
     (GenreCNNConfig, GenreCNNForAudioClassification),
     (MusicnnModelConfig, MusicnnForAudioClassification),
+    (GenreFusionConfig, GenreFusionForAudioClassification),
 ):
     AutoConfig.register(config.model_type, config, exist_ok=True)
     AutoFeatureExtractor.register(config, LogMelFeatureExtractor, exist_ok=True)

@@ -14,8 +14,8 @@ WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
 PREPROCESSOR = "preprocessor_config.json"
 
-GENRE_CNN, MUSICNN = "genre_cnn", "musicnn"
-MODEL_TYPES = frozenset({GENRE_CNN, MUSICNN})
+GENRE_CNN, MUSICNN, GENRE_FUSION = "genre_cnn", "musicnn", "genre_fusion"
+MODEL_TYPES = frozenset({GENRE_CNN, MUSICNN, GENRE_FUSION})
 """``model_type`` of our own networks."""
 
 EXTRACTOR_TYPES = {None, "LogMelFeatureExtractor"}

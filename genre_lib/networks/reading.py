@@ -13,10 +13,11 @@ import torch
 from safetensors.torch import load as read_safetensors
 from torch import nn
 
-from genre_lib.networks import cnn, musicnn
+from genre_lib.networks import cnn, fusion, musicnn
 from genre_lib.networks.files import (
     CONFIG,
     GENRE_CNN,
+    GENRE_FUSION,
     MUSICNN,
     PREPROCESSOR,
     WEIGHTS,
@@ -30,6 +31,7 @@ from genre_lib.networks.logmel import LogMel
 NETWORKS: dict[str, tuple[type[Any], type[nn.Module]]] = {
     GENRE_CNN: (cnn.CNNConfig, cnn.GenreCNN),
     MUSICNN: (musicnn.MusicnnConfig, musicnn.Musicnn),
+    GENRE_FUSION: (fusion.FusionConfig, fusion.GenreFusion),
 }
 """Configuration and network by ``model_type``."""
 

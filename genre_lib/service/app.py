@@ -72,6 +72,7 @@ def create_server(settings: Settings, folder: Path) -> GenreServer:
     app = server.app
     app.state.settings, app.state.worker, app.state.analysis = settings, server.worker, server.analysis
     app.state.fetcher = Fetcher(settings)
+    app.router.redirect_slashes = False  # a redirect would have no body in the shape of the others
     for router in ROUTERS:
         app.include_router(router)
     errors.install(app)
