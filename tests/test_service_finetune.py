@@ -211,7 +211,7 @@ def test_the_server_starts_what_others_put_into_the_queue(service: Service, sett
     """A job is left in the queue, as by a server that ended; without a notebook it fails soon."""
     away = settings.notebooks_path.rename(settings.notebooks_path.with_name("away"))
     folder = JobFolder(settings.runs_path / "20260101-000000-other-0123456789")
-    folder.path.mkdir()
+    folder.path.mkdir(parents=True)
     folder.write_request(Request({}, "other", "tiny", {}, "2026-01-01"))
     folder.write_state(State("queued", queued="2026-01-01"))
     until(lambda: service.status(folder.id)["status"] == "failed")
@@ -231,7 +231,7 @@ def test_a_server_that_ends_does_not_wait_for_those_who_listen(settings: Setting
     ending = Ending()
     before = signal.signal(signal.SIGTERM, ending.handle)
     folder = JobFolder(settings.runs_path / "20260101-000000-listened-0123456789")
-    folder.path.mkdir()
+    folder.path.mkdir(parents=True)
     folder.write_request(Request({}, "listened", "tiny", {}, "2026-01-01"))
     folder.write_state(State("running", queued="2026-01-01", started="2026-01-01"))
     lock = folder.lock()

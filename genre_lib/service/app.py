@@ -115,6 +115,9 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
         ServerFailed: the HTTP process ended by itself.
     """
     registry.describe(registry.active(settings))
+    for root in settings.finetune_data_roots:
+        if not root.expanduser().is_dir():
+            say(f"warning: FINETUNE_DATA_ROOTS names {root}, and there is no such folder to train from.")
     sweep(settings.models_path)  # what a server that was killed while it took in a model left there
     quiet_logs()
     # OpenMP's threads spin while they wait for each other; beside other programs that made the network ten times slower
