@@ -43,6 +43,9 @@ RELEASE = re.compile(
 )  # fmt: skip
 """What one release of a recording is told from another by."""
 
+LONGEST = 500
+"""Letters of a title that are looked at; some tags hold the lyrics."""
+
 FILLER = frozenset({"the", "a", "and", "edition", "in", "at", "from", "by", "of", "on"})
 COUNT = re.compile(r"\d+(?:st|nd|rd|th)?")
 BRACKETS = re.compile(r"[(\[{]([^()\[\]{}]*)[)\]}]")
@@ -91,7 +94,7 @@ def parse(title: str, album: str = "") -> Title:
     >>> sorted(parse("Sunset (138 BPM Remix)").kinds)
     ['remix']
     """
-    base, parts = taken_apart(title)
+    base, parts = taken_apart(title[:LONGEST])
     kinds, detail, origin = set(kinds_of_album(album)), set[str](), set[str]()
     first, guests = without_guests(base)
     core = [first]

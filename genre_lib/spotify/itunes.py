@@ -1,0 +1,99 @@
+"""Apple's previews of 30 s, by artist, title and length: fetched into memory, and never stored.
+
+See https://developer.apple.com/library/archive/documentation/AudioVideo/Conceptual/iTuneSearchAPI. About 20 calls a
+minute are answered, and 403 after that. The search knows no ISRC: what it finds is judged as a file of one's own is.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from genre_lib.settings import Settings
+from genre_lib.spotify.downloads import Downloads, Service
+from genre_lib.spotify.library import Track
+from genre_lib.spotify.likeness import Wanted, likeness
+from genre_lib.spotify.matching import LEAST
+from genre_lib.spotify.pace import Pace
+from genre_lib.spotify.previews import is_audio
+from genre_lib.spotify.readings import Reading
+from genre_lib.spotify.sound import Sound
+
+HOSTS = (".itunes.apple.com",)
+TERMS = "Apple's terms allow previews to be streamed alone, to promote what its store sells: nothing is stored."
+
+CALLS, SECONDS = 20, 60.0
+REFUSED = frozenset({403, 429})
+RESULTS = 15
+LONGEST_TERM = 200
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A result that is the track: where its preview is, and how surely it is."""
+
+    url: str
+    sureness: float
+
+
+class Itunes:
+    """Searches for a track.
+
+    Args:
+        pace: shared by all who ask Apple from this process.
+    """
+
+    name = "itunes"
+
+    def __init__(self, settings: Settings, pace: Pace | None = None) -> None:
+        self.pace = pace or Pace("iTunes", CALLS, SECONDS, now=time.time)
+        service = Service("iTunes", settings.itunes_url, HOSTS)
+        self.downloads = Downloads(service, settings.spotify_timeout, self.pace.now)
+
+    def has(self, track: Track) -> float:
+        """How surely it has a preview; this asks Apple, and fetches no audio.
+
+        Raises:
+            RateLimited, SpotifyUnreachable: it does not answer now.
+        """
+        preview = self._preview(track)
+        return preview.sureness if preview else 0.0
+
+    def find(self, track: Track) -> Sound | None:
+        """The preview; None where no result is the track, or its preview is gone.
+
+        Raises:
+            RateLimited, SpotifyUnreachable: it does not answer now.
+        """
+        preview = self._preview(track)
+        content = self.downloads.audio(preview.url) if preview else None
+        if preview is None or not content or not is_audio(content):
+            return None
+        return Sound(self.name, "artist_title", preview.sureness, content=content)
+
+    def _preview(self, track: Track) -> Preview | None:
+        wanted = Wanted(track)
+        if not track.artist or not track.title:
+            return None
+        found = [self._judged(wanted, number, result) for number, result in enumerate(self._search(wanted))]
+        sure = [preview for preview in found if preview.sureness >= LEAST and self.downloads.service.owns(preview.url)]
+        return max(sure, key=lambda preview: preview.sureness, default=None)
+
+    def _search(self, wanted: Wanted) -> list[dict[str, Any]]:
+        """The songs that Apple finds by the names of artist and title, without what belongs to a release."""
+        term = f"{wanted.track.artist} {wanted.title.searched or wanted.track.title}"[:LONGEST_TERM]
+        self.pace.wait()
+        reply, answer = self.downloads.json("search", term=term, media="music", entity="song", limit=RESULTS)
+        if reply.status in REFUSED:
+            raise self.pace.refused(reply.retry_after or SECONDS)
+        results = answer.get("results") if isinstance(answer, dict) else None
+        if reply.status != 200 or not isinstance(results, list):
+            raise self.downloads.unreachable(f"answers {reply.status} with what cannot be used")
+        return [result for result in results if isinstance(result, dict) and result.get("previewUrl")]
+
+    def _judged(self, wanted: Wanted, number: int, result: dict[str, Any]) -> Preview:
+        artist, title, album = (str(result.get(key) or "") for key in ("artistName", "trackName", "collectionName"))
+        milliseconds = result.get("trackTimeMillis")
+        duration = milliseconds / 1000 if isinstance(milliseconds, int | float) else 0.0
+        return Preview(str(result["previewUrl"]), likeness(wanted, Reading(number, artist, title, album), duration))
