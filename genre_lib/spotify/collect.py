@@ -1,0 +1,249 @@
+"""Collect a library from Spotify: everything once, and after any interruption only what is still missing.
+
+Each reply is stored before the next is asked for, so whoever kills this loses the call in flight and nothing else. The
+order saves calls: the most heard artists first, for they come by fifties with their genres; then the tracks; and at
+last single artists, those of most tracks first, so that a quota that ends meanwhile leaves the rare ones open.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+from genre_lib.errors import (
+    ConfigurationError,
+    EndpointGone,
+    RateLimited,
+    SpotifyForbidden,
+    SpotifyNotFound,
+    SpotifyUnreachable,
+    first_line,
+)
+from genre_lib.spotify import listings, replies
+from genre_lib.spotify.asking import Asking, Client
+from genre_lib.spotify.assembled import heads
+from genre_lib.spotify.library import Library, Refused, Track
+from genre_lib.spotify.store import COMPLETE, Place, Store
+from genre_lib.spotify.summary import Summary, summarise
+from genre_lib.wording import counted
+
+Progress = Callable[[int, int, str], None]
+"""Called with what is done, how much there is, and of what."""
+
+ARTISTS = "artists"
+"""The source of genres, beside those of tracks."""
+
+SPOTIFY = "spotify"
+"""The user to whom Spotify's own playlists belong."""
+
+NOT_YOURS, FORBIDDEN, SPOTIFYS, GONE = "not_yours", "forbidden", "spotifys_own", "gone"
+
+
+def collect(
+    client: Client,
+    store: Store,
+    sources: Sequence[str] = listings.SOURCES,
+    user_id: str | None = None,
+    progress: Progress | None = None,
+    *,
+    sleep: Callable[[float], None] = time.sleep,
+    now: Callable[[], float] = time.time,
+) -> Summary:
+    """Fetch a user's library into the store, or what is missing of it; :meth:`Store.library` reads it.
+
+    Listings are asked for anew unless an earlier collection was interrupted; playlists only where they have changed,
+    and artists once in the store's days. Playlists that Spotify refuses are counted and left.
+
+    Args:
+        sources: of :data:`~genre_lib.spotify.listings.SOURCES`.
+        user_id: whose; None for whoever signed in. Of others there are only public playlists.
+        sleep, now: seconds; a wait of a minute or less is waited out.
+
+    Raises:
+        ConfigurationError: there is no such source.
+        QuotaExceeded, RateLimited: the calls are used up; says when it goes on, and what was fetched is kept.
+        SpotifyForbidden: this app is not told of that user's library.
+        SpotifyError: Spotify cannot be asked at all; the same holds.
+    """
+    unknown = sorted(set(sources) - set(listings.SOURCES))
+    if unknown or not sources:
+        raise ConfigurationError(
+            f"Sources of a library are {', '.join(listings.SOURCES)}; came: {', '.join(unknown) or 'none'}."
+        )
+    return Collection(Asking(client, store.budget, sleep, now), store, progress).run(sources, user_id)
+
+
+def signed_in(asking: Asking, store: Store) -> str:
+    """The id of whoever signed in; asked once for each authorisation."""
+    fact = f"me {asking.account}"
+    known = store.recall(fact) if asking.account else None
+    if known:
+        return known
+    found = replies.user(asking.get("me"))
+    if not found:
+        raise SpotifyUnreachable("Spotify did not say who is signed in; try again later.")
+    if asking.account:
+        store.remember(fact, found)
+    return found
+
+
+def one_track(asking: Asking, store: Store, track_id: str) -> Track:
+    """A single track by its id, from the store where it is fresh.
+
+    Raises:
+        SpotifyNotFound: there is no such track, or it cannot be read as one.
+        SpotifyError: as the call was answered.
+    """
+    found = store.track(track_id)
+    if found is None:
+        reply = asking.get(f"tracks/{track_id}")
+        store.put_track(track_id, reply)
+        found = replies.track(reply)
+    if isinstance(found, Refused):
+        raise SpotifyNotFound(f"Spotify's answer for {track_id} is no track that can be read ({found.reason}).")
+    return found
+
+
+class Collection:
+    """One user's library on its way into the store.
+
+    Args:
+        asking: Spotify, by calls that are counted.
+        store: where replies go, and what is there already.
+    """
+
+    def __init__(self, asking: Asking, store: Store, progress: Progress | None = None) -> None:
+        self._asking = asking
+        self._store = store
+        self._tell = progress or (lambda *_: None)
+        self._user = ""
+        self._own = True
+
+    def run(self, sources: Sequence[str], user_id: str | None) -> Summary:
+        try:
+            me = signed_in(self._asking, self._store)
+            self._user, self._own = user_id or me, user_id in (None, me)
+            self._collect(sources if self._own else self._of_others(sources))
+        except RateLimited as error:
+            raise type(error)(f"{error} {self._kept()}", error.resume_at) from error
+        return summarise(self._store.library(self._user), self._asking.calls, complete=True)
+
+    def _of_others(self, sources: Sequence[str]) -> Sequence[str]:
+        if "playlists" not in sources:
+            raise ConfigurationError(
+                f"Of another user's library Spotify tells at most the public playlists; {', '.join(sources)} can be "
+                "fetched for whoever signs in."
+            )
+        return ("playlists",)
+
+    def _kept(self) -> str:
+        tracks = len(self._store.library(self._user).tracks) if self._user else 0
+        return f"{counted(tracks, 'track')} of the library are kept; fetch again then, and it goes on where it was."
+
+    def _collect(self, sources: Sequence[str]) -> None:
+        opened = (*sources, ARTISTS)
+        editions = self._store.begin(self._user, opened)
+        if self._own:
+            self._top_artists(editions[ARTISTS])
+        for source in (source for source in listings.TRACKS if source in sources):
+            for listing in listings.TRACKS[source]:
+                self._page_through(Place(self._user, listing, editions[source]), f"{source} tracks")
+        if "playlists" in sources:
+            self._playlists(editions["playlists"])
+        self._single_artists()
+        self._store.finish(self._user, opened)
+
+    def _page_through(self, place: Place, what: str) -> None:
+        """Every page of a listing that is not here yet."""
+        position, following = self._store.progress(place)
+        seen = {following}
+        while following != COMPLETE:
+            page = self._asking.get(following) if following else self._first_page(place.listing)
+            link = replies.next_link(page)
+            following = COMPLETE if link in seen else link  # pages that lead back would never end
+            seen.add(following)
+            self._store.put_page(place, position, page, following)
+            position += 1
+            self._tell(min(position * listings.PAGE, replies.total(page)), replies.total(page), what)
+
+    def _first_page(self, listing: str) -> replies.Reply:
+        path, parameters = listings.request(listing)
+        return self._asking.get(path, **parameters)
+
+    # --- playlists ----------------------------------------------------------------------------------------------------
+
+    def _playlists(self, edition: str) -> None:
+        self._list_of_playlists(edition)
+        found = heads(self._user, lambda listing: self._store.pages(self._user, listing))
+        known = [head for head in found if isinstance(head, replies.Head)]
+        for number, head in enumerate(known):
+            self._tell(number, len(known), "playlists")
+            self._items(head, Place(self._user, listings.items_of(head.id), head.snapshot or f"edition {edition}"))
+        self._store.keep_only(self._user, listings.PLAYLIST, [listings.items_of(head.id) for head in known])
+
+    def _list_of_playlists(self, edition: str) -> None:
+        listing = listings.OWN_PLAYLISTS if self._own else listings.playlists_of(self._user)
+        try:
+            self._page_through(Place(self._user, listing, edition), "list of playlists")
+        except SpotifyForbidden as error:
+            if self._own:
+                raise
+            raise type(error)(
+                f"Spotify does not tell this app of the playlists of {self._user} ({first_line(str(error))}). Since "
+                "2026 only apps with extended quota are told of other people's; let that person sign in with `genre "
+                "spotify login`, and fetch without --user-id."
+            ) from error
+
+    def _items(self, head: replies.Head, place: Place) -> None:
+        """A playlist's tracks, unless this state of it is here already or was refused."""
+        if self._store.is_refused(place) or self._store.progress(place)[1] == COMPLETE:
+            return
+        if head.length == 0:
+            self._store.put_page(place, 0, {"items": [], "total": 0}, COMPLETE)
+            return
+        try:
+            self._page_through(place, "playlists")
+        except (SpotifyForbidden, SpotifyNotFound) as error:
+            self._store.refuse(place, Refused("playlist", self._reason(head, error), head.name))
+
+    def _reason(self, head: replies.Head, error: Exception) -> str:
+        if head.owner == SPOTIFY:
+            return SPOTIFYS
+        if isinstance(error, SpotifyNotFound):
+            return GONE
+        return FORBIDDEN if head.owner == self._user and self._own else NOT_YOURS
+
+    # --- artists ------------------------------------------------------------------------------------------------------
+
+    def _top_artists(self, edition: str) -> None:
+        for listing in listings.TOP_ARTISTS:
+            place = Place(self._user, listing, edition)
+            if self._store.is_refused(place):
+                continue
+            try:
+                self._page_through(place, "top artists")
+            except SpotifyForbidden:  # an authorisation without that scope: they come one by one
+                self._store.refuse(place, Refused("artist", FORBIDDEN))
+
+    def _single_artists(self) -> None:
+        """Those whose genres are still unknown."""
+        library = self._store.library(self._user)
+        known, wanted = self._store.fresh_artists(), main_artists(library)
+        for number, id in enumerate(wanted):
+            self._tell(number, len(wanted), "artists")
+            place = Place(self._user, listings.artist(id), "")
+            if id in known or self._store.is_refused(place):
+                continue
+            try:
+                self._store.put_artist(id, self._asking.get(listings.artist(id)))
+            except EndpointGone:
+                return
+            except (SpotifyForbidden, SpotifyNotFound):
+                self._store.refuse(place, Refused("artist", GONE))
+
+
+def main_artists(library: Library) -> list[str]:
+    """Ids of the artists named first on the tracks, those of most tracks first."""
+    counts = Counter(track.artist_ids[0] for track in library.tracks.values() if any(track.artist_ids[:1]))
+    return [id for id, _ in counts.most_common()]

@@ -1,0 +1,223 @@
+"""Spotify's API for one invented library, over HTTP on the loopback: pages, both shapes, refusals, and a quota.
+
+Run as a program it serves until it is ended: ``python tests/library_server.py --tracks 5000`` prints its address. What
+was asked is told at ``/asked``, and ``/configure?artist_quota=600`` changes an option.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import requests
+
+from genre_lib.errors import QuotaExceeded, RateLimited, SpotifyForbidden, SpotifyNotFound, SpotifyUnreachable
+from genre_lib.spotify import invented
+from genre_lib.spotify.invented_world import World
+
+TIMEOUT = 10
+
+
+@dataclass
+class Options:
+    """How the server behaves.
+
+    Args:
+        old: entries and playlists in the shape of older apps.
+        artist_quota: single artists that are told before 429; None for no end.
+        retry_after: seconds that such an answer says.
+        rest: seconds after the first such answer until it tells as many again.
+        delay: seconds before each answer.
+        forbidden: beginnings of the paths that are answered with 403.
+        fail_at: numbers of the calls that are answered with 500.
+    """
+
+    old: bool = False
+    artist_quota: int | None = None
+    retry_after: float = 86400
+    rest: float = 1e9
+    delay: float = 0.0
+    forbidden: tuple[str, ...] = ()
+    fail_at: frozenset[int] = frozenset()
+
+
+@dataclass
+class State:
+    world: World
+    options: Options = field(default_factory=Options)
+    asked: list[str] = field(default_factory=list)
+    artists_told: int = 0
+    exhausted_at: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+def old_shape(entry: Any) -> Any:
+    """An entry or playlist as apps from before 2026 get it."""
+    if not entry:
+        return entry
+    names = {"item": "track"} if "item" in entry else {"items": "tracks"} if "snapshot_id" in entry else {}
+    return {names.get(key, key): value for key, value in entry.items()}
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    state: State
+
+    def do_GET(self) -> None:
+        url = urlsplit(self.path)
+        asked = dict(parse_qsl(url.query))
+        if url.path == "/asked":
+            return self.answer(200, {"asked": self.state.asked})
+        if url.path == "/configure":
+            return self.configure(asked)
+        with self.state.lock:
+            self.state.asked.append(self.path.removeprefix("/v1/"))
+            number = len(self.state.asked)
+        time.sleep(self.state.options.delay)
+        if number in self.state.options.fail_at:
+            return self.answer(500, {"error": {"status": 500, "message": "Server error"}})
+        return self.reply(url.path.removeprefix("/v1/"), asked)
+
+    def configure(self, asked: dict[str, str]) -> None:
+        for name, value in asked.items():
+            setattr(self.state.options, name, float(value))
+        self.state.artists_told = 0
+        self.answer(200, {})
+
+    def reply(self, path: str, asked: dict[str, str]) -> None:
+        world, options = self.state.world, self.state.options
+        kind, _, rest = path.partition("/")
+        if path.startswith(options.forbidden or ("\0",)) or kind == "users":
+            return self.fail(403, "Forbidden.")
+        if path == "me":
+            return self.answer(200, world.user)
+        if kind in {"artists", "tracks"}:
+            known = world.artists if kind == "artists" else world.tracks
+            if kind == "artists" and self.exhausted():
+                return self.fail(429, "Too many requests.", "QUOTA_EXCEEDED")
+            return self.answer(200, known[rest]) if rest in known else self.fail(404, "Resource not found")
+        refused = world.refused.get(rest.split("/")[0])
+        if refused:
+            return self.fail(refused, "Forbidden." if refused == 403 else "Resource not found")
+        return self.page(path, asked)
+
+    def exhausted(self) -> bool:
+        state, options = self.state, self.state.options
+        with state.lock:
+            if state.exhausted_at and time.time() > state.exhausted_at + options.rest:
+                state.artists_told, state.exhausted_at = 0, 0.0
+            if options.artist_quota is None or state.artists_told < options.artist_quota:
+                state.artists_told += 1
+                return False
+            state.exhausted_at = state.exhausted_at or time.time()
+            return True
+
+    def page(self, path: str, asked: dict[str, str]) -> None:
+        time_range = f"?time_range={asked['time_range']}" if "time_range" in asked else ""
+        entries = self.state.world.listing(path + time_range)
+        offset, limit = int(asked.get("offset", 0)), min(50, int(asked.get("limit", 20)))
+        shown = [old_shape(entry) if self.state.options.old else entry for entry in entries[offset : offset + limit]]
+        query = urlencode({**asked, "offset": offset + limit, "limit": limit})
+        more = offset + limit < len(entries)
+        link = f"http://{self.headers['Host']}/v1/{path}?{query}" if more else None
+        self.answer(200, {"items": shown, "total": len(entries), "limit": limit, "offset": offset, "next": link})
+
+    def fail(self, status: int, message: str, reason: str = "") -> None:
+        error = {"status": status, "message": message} | ({"reason": reason} if reason else {})
+        self.answer(status, {"error": error})
+
+    def answer(self, status: int, reply: Any) -> None:
+        body = json.dumps(reply).encode()
+        self.send_response(status)
+        if status == 429:
+            self.send_header("Retry-After", str(round(self.state.options.retry_after)))
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+class LibraryServer:
+    """The server on a free port, and what it was asked."""
+
+    def __init__(self, world: World, **options: Any) -> None:
+        self.state = State(world, Options(**options))
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"state": self.state}))
+        self._server.daemon_threads = True
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1/"
+
+    @property
+    def asked(self) -> list[str]:
+        return self.state.asked
+
+    def serve(self) -> None:
+        self._server.serve_forever(poll_interval=0.02)
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@contextmanager
+def serving(world: World, **options: Any) -> Iterator[LibraryServer]:
+    server = LibraryServer(world, **options)
+    thread = threading.Thread(target=server.serve, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.close()
+        thread.join()
+
+
+class PlainClient:
+    """The least that :class:`genre_lib.spotify.asking.Client` asks for, by plain HTTP and without signing in."""
+
+    account = "test"
+
+    def __init__(self, url: str) -> None:
+        self._url, self._session = url, requests.Session()
+
+    def get(self, path: str, **params: Any) -> dict[str, Any]:
+        url = path if "://" in path else self._url + path
+        reply = self._session.get(url, params=params, timeout=TIMEOUT)
+        if reply.status_code == 429:
+            seconds = float(reply.headers["Retry-After"])
+            kind = QuotaExceeded if reply.json()["error"].get("reason") == "QUOTA_EXCEEDED" else RateLimited
+            raise kind(f"Spotify answers again in {seconds:.0f} s.", time.time() + seconds)
+        known = {403: SpotifyForbidden, 404: SpotifyNotFound}
+        if reply.status_code != 200:
+            raise known.get(reply.status_code, SpotifyUnreachable)(f"Spotify answered {reply.status_code}.")
+        return reply.json()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("tracks", "playlists", "artists"):
+        parser.add_argument(f"--{name}", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--delay", type=float, default=0.0)
+    given = parser.parse_args()
+    sizes = {name: getattr(given, name) for name in ("tracks", "playlists", "artists", "seed")}
+    server = LibraryServer(invented.world(**sizes), delay=given.delay)
+    print(server.url, flush=True)
+    server.serve()
+
+
+if __name__ == "__main__":
+    main()
