@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.features import given_features
 from genre_lib.errors import CatalogueInvalid
 from genre_lib.inference import Predictor
 from genre_lib.labels import canonical
 from genre_lib.models.folder import GenreModel
+from genre_lib.networks.fusion import CATALOGUE
 
 UNKNOWN = -1
 """Id of a genre that the model does not know."""
@@ -78,7 +80,10 @@ def display_name(model: GenreModel) -> str:
 
 def answer(model: GenreModel, chosen: Catalogue, device: str) -> Answers:
     ids = match_genres(model.genres, chosen.genres)
-    predictions = list(Predictor(model, device=device).files(chosen.tracks["path"].tolist()))
+    predictor = Predictor(model, device=device)
+    # A model of descriptors describes each track itself, whatever a catalogue may say on other scales.
+    given = given_features(chosen.tracks) if predictor.features_source == CATALOGUE else None
+    predictions = list(predictor.files(chosen.tracks["path"].tolist(), features=given))
     silence = np.full(len(model.genres), np.nan)
     logits = [silence if found.logits is None else found.logits for found in predictions]
     return Answers(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,6 +24,8 @@ from genre_lib.errors import AudioError
 from genre_lib.networks import reading
 from genre_lib.networks.files import is_plain
 from genre_lib.networks.folder import LoadedModel, in_fast_layout, resolve_device
+from genre_lib.networks.fusion import DESCRIPTORS
+from genre_lib.networks.fusion_features import feature_row
 from genre_lib.networks.logmel import LogMel
 
 DECODE_AHEAD = 2
@@ -34,6 +36,10 @@ SILENCE = 1e-4
 
 SHORTEST_SECONDS = 1.0
 """Less than a third of the clips that the models were trained on."""
+
+
+Features = Mapping[str, Any]
+"""Features of a track by Spotify's names, for a model that takes them beside the sound; any may be left out."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +117,11 @@ def load_model(folder: Path | str, device: str = "cpu") -> LoadedModel:
 
 
 class Predictor:
-    """A model, ready to predict. One thread at a time may use it."""
+    """A model, ready to predict. One thread at a time may use it.
+
+    Where the model takes features beside the sound, they may be given. If they are not, descriptors are computed for a
+    model that learned by these, and one that learned by Spotify's goes without, for ours are not on its scales.
+    """
 
     def __init__(self, model: LoadedModel, *, device: str = "auto", batch_size: int = 16) -> None:
         """Move the model's network to ``device``; ``batch_size`` is the most clips that go through it at once."""
@@ -119,6 +129,7 @@ class Predictor:
         self.device = resolve_device(device)
         self.batch_size = batch_size
         self.genres = model.genres
+        self.features_source: str | None = getattr(model.network.config, "features_source", None)
         self.network: Any = in_fast_layout(model.network).to(self.device).eval()
 
     @classmethod
@@ -130,30 +141,58 @@ class Predictor:
         """
         return cls(load_model(folder), **options)
 
-    def clips(self, clips: Sequence[np.ndarray]) -> np.ndarray:
-        """Logits [clips, classes] of clips [clips, samples], which are of one length and at the model's rate."""
+    def clips(self, clips: Sequence[np.ndarray], features: np.ndarray | None = None) -> np.ndarray:
+        """Logits [clips, classes] of clips [clips, samples], which are of one length and at the model's rate.
+
+        Args:
+            features: [clips, 13] beside them, NaN where one is missing; None for none.
+        """
         if not len(clips):
             return np.zeros((0, len(self.genres)), np.float32)
-        batches = (clips[start : start + self.batch_size] for start in range(0, len(clips), self.batch_size))
-        return np.concatenate([self._forward(np.stack(batch)) for batch in batches])
+        batches = (slice(start, start + self.batch_size) for start in range(0, len(clips), self.batch_size))
+        beside = [None] * len(clips) if features is None else features
+        return np.concatenate([self._forward((np.stack(clips[batch]), beside[batch])) for batch in batches])
 
-    def waveform(self, waveform: np.ndarray, *, timeline: bool = False) -> TrackPrediction:
+    def waveform(
+        self, waveform: np.ndarray, *, timeline: bool = False, features: Features | None = None
+    ) -> TrackPrediction:
         """Predict one track from its samples [samples], mono at the model's rate."""
-        return self.waveforms([waveform], timeline=timeline)[0]
+        return self.waveforms([waveform], timeline=timeline, features=[features])[0]
 
-    def waveforms(self, waveforms: Sequence[np.ndarray], *, timeline: bool = False) -> list[TrackPrediction]:
+    def waveforms(
+        self,
+        waveforms: Sequence[np.ndarray],
+        *,
+        timeline: bool = False,
+        features: Sequence[Features | None] | None = None,
+    ) -> list[TrackPrediction]:
         """Predict several tracks, the clips of all of them in common batches."""
         return [
             self.track(len(waveform), clip_logits, timeline=timeline)
-            for waveform, clip_logits in zip(waveforms, self.clip_logits(waveforms), strict=True)
+            for waveform, clip_logits in zip(waveforms, self.clip_logits(waveforms, features), strict=True)
         ]
 
-    def clip_logits(self, waveforms: Sequence[np.ndarray]) -> list[np.ndarray]:
+    def clip_logits(
+        self, waveforms: Sequence[np.ndarray], features: Sequence[Features | None] | None = None
+    ) -> list[np.ndarray]:
         """Logits [clips, classes] of each track: what is costly, and all that :meth:`track` needs of the audio."""
         settings, rate = self.model.inference, self.model.sample_rate
         cuts = [views(waveform, rate, settings.clip_seconds, settings.hop_seconds) for waveform in waveforms]
-        logits = self.clips([clip for cut in cuts for clip in cut])
-        return np.split(logits, np.cumsum([len(cut) for cut in cuts])[:-1]) if cuts else []
+        lengths = [len(cut) for cut in cuts]
+        logits = self.clips([clip for cut in cuts for clip in cut], self._beside(waveforms, lengths, features))
+        return np.split(logits, np.cumsum(lengths)[:-1]) if cuts else []
+
+    def describe(self, source: Source, limits: Limits | None = None) -> Features | None:
+        """What the model wants to know of a track beside its sound; None where that is nothing. Any thread may ask.
+
+        Raises:
+            AudioError: one of its kinds, such as NotAudio.
+        """
+        if self.features_source != DESCRIPTORS:
+            return None
+        from genre_lib.descriptors import analyze_file  # on demand: most models do without, and it imports much
+
+        return analyze_file(source, limits).to_json()
 
     def track(self, samples: int, clip_logits: np.ndarray, *, timeline: bool = False) -> TrackPrediction:
         """The prediction for a track of ``samples`` at the model's rate, from its clips' logits [clips, classes]."""
@@ -165,14 +204,22 @@ class Predictor:
             timeline=self._timeline(samples, clip_logits) if timeline else None,
         )
 
-    def file(self, source: Source, *, timeline: bool = False, limits: Limits | None = None) -> TrackPrediction:
+    def file(
+        self,
+        source: Source,
+        *,
+        timeline: bool = False,
+        limits: Limits | None = None,
+        features: Features | None = None,
+    ) -> TrackPrediction:
         """Predict a path, bytes or an open file; a truncated, silent or very short one is predicted, with a warning.
 
         Raises:
             AudioError: one of its kinds, such as NotAudio.
         """
         audio = load(source, self.model.sample_rate, limits=limits)
-        track = self.waveform(audio.waveform, timeline=timeline)
+        features = self.describe(source, limits) if features is None else features
+        track = self.waveform(audio.waveform, timeline=timeline, features=features)
         path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
         return replace(track, path=path, warning=doubt(audio))
 
@@ -183,6 +230,7 @@ class Predictor:
         workers: int | None = None,
         timeline: bool = False,
         limits: Limits | None = None,
+        features: Mapping[str, Features] | None = None,
     ) -> Iterator[TrackPrediction]:
         """Predict many files in their order, lazily. Threads decode ahead of the network, by a few tracks and no more.
 
@@ -190,15 +238,44 @@ class Predictor:
 
         Args:
             workers: threads that decode; one for each processor, up to four, if None.
+            features: by path, of the tracks of which they are known.
         """
-        workers = workers or min(4, os.cpu_count() or 1)
-        for decoded in _decoded_ahead(paths, self.model.sample_rate, limits, workers, self._is_batch):
+        workers, known = workers or min(4, os.cpu_count() or 1), features or {}
+
+        def decode(path: str | os.PathLike) -> _Decoded:
+            given = known.get(os.fspath(path))
+            return _decode(path, self.model.sample_rate, limits, lambda: given or self.describe(path, limits))
+
+        for decoded in _decoded_ahead(paths, decode, workers, self._is_batch):
             yield from self._rows_of(decoded, timeline)
 
-    def _forward(self, clips: np.ndarray) -> np.ndarray:
+    def _forward(self, batch: tuple[np.ndarray, Any]) -> np.ndarray:
+        """Logits of clips, and of the features beside them where there are any."""
+        clips, features = batch
+        inputs = self._features(clips)
+        if isinstance(features, np.ndarray):
+            inputs["features"] = torch.from_numpy(features).to(self.device)
         with torch.inference_mode():
-            output = self.network(**self._features(clips))
+            output = self.network(**inputs)
         return output.logits.float().cpu().numpy()
+
+    def _beside(
+        self, waveforms: Sequence[np.ndarray], clips: list[int], given: Sequence[Features | None] | None
+    ) -> np.ndarray | None:
+        """Features of each clip [clips, 13], which are its track's, for a model that takes them."""
+        if self.features_source is None or not clips:
+            return None
+        known = given if given is not None else [None] * len(clips)
+        rows = [self._row(waveform, features) for waveform, features in zip(waveforms, known, strict=True)]
+        return np.repeat(np.stack(rows), clips, axis=0)
+
+    def _row(self, waveform: np.ndarray, given: Features | None) -> np.ndarray:
+        """Features as given, or else descriptors of samples at the model's rate: what lies above its half is lost."""
+        if given is None and self.features_source == DESCRIPTORS:
+            from genre_lib.descriptors import analyze
+
+            given = analyze(waveform, self.model.sample_rate).to_json()
+        return feature_row(given or {})
 
     def _features(self, clips: np.ndarray) -> dict[str, torch.Tensor]:
         """What the network takes, on its device. The log-mel is computed there; others' extractors know NumPy alone."""
@@ -230,7 +307,9 @@ class Predictor:
         return sum(item.audio.duration / hop for item in decoded if item.audio) >= self.batch_size
 
     def _rows_of(self, decoded: list[_Decoded], timeline: bool) -> Iterator[TrackPrediction]:
-        tracks = iter(self.waveforms([item.audio.waveform for item in decoded if item.audio], timeline=timeline))
+        heard = [(item.audio.waveform, item.features) for item in decoded if item.audio]
+        waveforms, features = [waveform for waveform, _ in heard], [features for _, features in heard]
+        tracks = iter(self.waveforms(waveforms, timeline=timeline, features=features))
         for item in decoded:
             if item.error:
                 yield TrackPrediction(path=item.path, error=str(item.error), code=item.error.code)
@@ -240,22 +319,26 @@ class Predictor:
 
 @dataclass(frozen=True)
 class _Decoded:
-    """A file and its audio, or why there is none."""
+    """A file, its audio and what was described of it, or why there is none."""
 
     path: str
     audio: Audio | None = None
+    features: Features | None = None
     error: AudioError | None = None
 
 
-def _decode(path: str | os.PathLike, sample_rate: int, limits: Limits | None) -> _Decoded:
+def _decode(
+    path: str | os.PathLike, sample_rate: int, limits: Limits | None, describe: Callable[[], Features | None]
+) -> _Decoded:
     try:
-        return _Decoded(os.fspath(path), audio=load(path, sample_rate, limits=limits, on_truncated="ignore"))
+        audio = load(path, sample_rate, limits=limits, on_truncated="ignore")
+        return _Decoded(os.fspath(path), audio, describe())
     except AudioError as error:
         return _Decoded(os.fspath(path), error=error)
 
 
 def _decoded_ahead(
-    paths: Iterable[str | os.PathLike], sample_rate: int, limits: Limits | None, workers: int, is_batch: Any
+    paths: Iterable[str | os.PathLike], decode: Callable[[Any], _Decoded], workers: int, is_batch: Any
 ) -> Iterator[list[_Decoded]]:
     """Decode in threads, in order; each list holds what is ready, at least one and at most a batch.
 
@@ -267,7 +350,7 @@ def _decoded_ahead(
 
     def submit(count: int) -> None:
         for _, path in zip(range(count), remaining, strict=False):
-            waiting.append(executor.submit(_decode, path, sample_rate, limits))
+            waiting.append(executor.submit(decode, path))
 
     try:
         submit(workers + DECODE_AHEAD)

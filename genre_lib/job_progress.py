@@ -14,6 +14,7 @@ Event = dict[str, Any]
 PHASES = {
     "tracks_checked": "preparing",
     "run_started": "preparing",
+    "tracks_described": "preparing",
     "tracks_loaded": "preparing",
     "features_ready": "training",
     "epoch_started": "training",
@@ -25,7 +26,7 @@ PHASES = {
 }
 """What a running job does after an event."""
 
-STEPS = frozenset({"tracks_checked", "tracks_loaded"})
+STEPS = frozenset({"tracks_checked", "tracks_described", "tracks_loaded"})
 """Events that say how far a step of the preparation is."""
 
 HIDDEN = frozenset({"pid", "host", "model_folder"})

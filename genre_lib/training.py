@@ -29,6 +29,7 @@ from genre_lib.networks.folder import in_fast_layout
 from genre_lib.runs import Run
 from genre_lib.training_callbacks import EpochCheckpoints, EventWriter, FiniteLoss, MovingAverage, last_checkpoint
 from genre_lib.training_config import TrainingConfig, load_experiment
+from genre_lib.training_features import features_beside
 from genre_lib.training_inputs import check_catalogue, check_output, check_tracks, clips_of, data_path, subclasses_of
 from genre_lib.training_network import augment_of, build, recipe_of
 from genre_lib.training_outputs import FitResult, Kept, finish, finished, kept_checkpoint, save_kept
@@ -66,7 +67,8 @@ def fit(config: TrainingConfig | dict[str, Any], catalogue: Catalogue | None = N
         with _recorded(run):
             run.begin(genres=genres, copied_genres=copied, resumed=config.resume)
             check_catalogue(tracks, config, run)
-            prepared, data = clips_of(config, tracks, model, run, subclasses)
+            features = features_beside(config, tracks, model, run)
+            prepared, data = clips_of(config, tracks, model, run, subclasses, features)
             checkpoints = _train(config, model, data, run, prepared)
             return finish(config, model, data, run, checkpoints, began)
 
@@ -94,7 +96,7 @@ def keep_best(config: TrainingConfig) -> Kept | None:
         tracks = open_catalogue(data_path(config), seed=config.seed)
         subclasses = subclasses_of(tracks, config)
         model, _ = build(config, check_tracks(tracks, config), subclasses)
-        _, data = clips_of(config, tracks, model, run, subclasses)
+        _, data = clips_of(config, tracks, model, run, subclasses, features_beside(config, tracks, model, run))
         scores, place = save_kept(model, data, run, checkpoints)
     return Kept(saved[-1]["epoch"], scores, place)
 

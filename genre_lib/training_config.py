@@ -86,6 +86,20 @@ class TrainingConfig(BaseModel):
     mixup: float = Field(0.0, ge=0, le=10, description="Alpha of mixup's Beta distribution; 0: off.")
     mixup_share: float = Field(1.0, ge=0, le=1, description="Share of the clips that mixup blends.")
 
+    # Features of the whole track, beside its sound
+    features: Literal["none", "descriptors", "catalogue", "auto"] | None = Field(
+        None,
+        description="Features to learn from beside the sound: descriptors computed of it, the catalogue's columns by "
+        "Spotify's names, or those where there are any, else descriptors ('auto'); left out: as the base model.",
+    )
+    audio_dropout: float = Field(
+        0.25, ge=0, le=1, description="Share of the clips learned by their features alone; 1: a model without sound."
+    )
+    features_dropout: float = Field(0.25, ge=0, le=1, description="Share of the clips learned by their sound alone.")
+    feature_network: dict[str, Any] = Field(
+        {}, description="Of the network over the features: width, depth, members, dropout, one_dropout."
+    )
+
     # A network from scratch
     architecture: dict[str, Any] = Field({}, description="Fields of GenreCNNConfig, for init='scratch'.")
     feature_extractor: dict[str, Any] = Field({}, description="Fields of LogMelFeatureExtractor, for init='scratch'.")
@@ -148,6 +162,11 @@ class TrainingConfig(BaseModel):
             and self.freeze != "none",
             "subclasses='source' shapes the CNN's head; it needs init='scratch'.": not scratch
             and self.subclasses != "none",
+            "subclasses='source' is for sound alone; leave features out.": self.subclasses != "none"
+            and self.features not in (None, "none"),
+            "audio_dropout and features_dropout are shares of the same clips, not above 1 together.": (
+                self.audio_dropout < 1 < self.audio_dropout + self.features_dropout
+            ),
             "evaluation_strategy='steps' needs eval_steps.": self.evaluation_strategy == "steps"
             and not self.eval_steps,
             "early_stopping_patience needs validation; evaluation_strategy is 'no'.": self.evaluation_strategy == "no"

@@ -12,7 +12,7 @@ from genre_lib import audio
 from genre_lib.cache import ArrayCache
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.check import check
-from genre_lib.data.datamodule import GenreDataModule
+from genre_lib.data.datamodule import FeatureRows, GenreDataModule
 from genre_lib.data.features import FeatureStore, Prepared
 from genre_lib.errors import CatalogueInvalid, ConfigurationError, ModelExists
 from genre_lib.files import can_be_made
@@ -93,7 +93,12 @@ def check_catalogue(catalogue: Catalogue, config: TrainingConfig, run: Run) -> N
 
 
 def clips_of(
-    config: TrainingConfig, catalogue: Catalogue, model: GenreModel, run: Run, subclasses: Subclasses
+    config: TrainingConfig,
+    catalogue: Catalogue,
+    model: GenreModel,
+    run: Run,
+    subclasses: Subclasses,
+    features: FeatureRows | None = None,
 ) -> tuple[Prepared, GenreDataModule]:
     """Features of all tracks, computed where the cache has none, and clips from them."""
     settings = get_settings()
@@ -122,6 +127,7 @@ def clips_of(
         class_balance=config.class_balance,
         source_shares=config.source_shares,
         subclasses=subclasses,
+        features=features,
         margin=config.augmentation.time_stretch,
         seed=config.seed,
         num_workers=config.num_workers,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,24 +13,34 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from genre_lib.data.features import FeatureStore
+from genre_lib.networks.fusion_features import FEATURES
 
 Draw = tuple[int, int]
 """A track's row, and the seed that decides where its clip starts."""
 
 Balance = Literal["none", "sampler", "loss"]
 
+FeatureRows = Mapping[str, np.ndarray]
+"""By path, a track's features as :func:`genre_lib.networks.fusion_features.feature_row` has them."""
+
 
 @dataclass
 class TrackTable:
-    """Tracks of one split that have features: paths, genre ids [tracks], sources and clips that fit [tracks]."""
+    """Tracks of one split that have features: paths, genre ids [tracks], sources and clips that fit [tracks].
+
+    ``features`` [tracks, 13] are those of the whole track that stand beside its sound, where the network takes them.
+    """
 
     paths: list[str]
     targets: np.ndarray
     sources: list[str]
     fitting: np.ndarray
+    features: np.ndarray | None = None
 
     @classmethod
-    def of(cls, tracks: pd.DataFrame, genres: Sequence[str], store: FeatureStore) -> TrackTable:
+    def of(
+        cls, tracks: pd.DataFrame, genres: Sequence[str], store: FeatureStore, features: FeatureRows | None = None
+    ) -> TrackTable:
         paths = tracks["path"].tolist()
         ids = {genre: index for index, genre in enumerate(genres)}
         return cls(
@@ -38,14 +48,21 @@ class TrackTable:
             tracks["genre"].map(ids).to_numpy(dtype=np.int64),
             tracks["source"].astype(str).tolist(),
             np.array([store.track(path).fitting for path in paths], dtype=np.int64),
+            None if features is None else np.array([features[path] for path in paths]).reshape(-1, len(FEATURES)),
         )
 
     def __len__(self) -> int:
         return len(self.paths)
 
+    def beside(self, row: int, *shape: int) -> dict[str, torch.Tensor]:
+        """The track's features, repeated to [*shape, 13]; nothing where there are none."""
+        if self.features is None:
+            return {}
+        return {"features": torch.from_numpy(self.features[row]).expand(*shape, -1)}
+
 
 class RandomClips(Dataset):
-    """A clip for every draw: {"inputs": [...], "targets": id}."""
+    """A clip for every draw: {"inputs": [...], "targets": id}, and "features" [13] where the network takes them."""
 
     def __init__(self, table: TrackTable, store: FeatureStore, margin: float) -> None:
         self.table, self.store, self.margin = table, store, margin
@@ -56,11 +73,12 @@ class RandomClips(Dataset):
     def __getitem__(self, draw: Draw) -> dict[str, torch.Tensor]:
         row, seed = draw
         clip = self.store.track(self.table.paths[row]).random(np.random.default_rng(seed), self.margin)
-        return {"inputs": torch.from_numpy(clip), "targets": torch.tensor(self.table.targets[row])}
+        inputs, target = torch.from_numpy(clip), torch.tensor(self.table.targets[row])
+        return {"inputs": inputs, "targets": target, **self.table.beside(row)}
 
 
 class WholeTracks(Dataset):
-    """All clips of a track: {"inputs": [clips, ...], "targets": id, "tracks": row}."""
+    """All clips of a track: {"inputs": [clips, ...], "targets": id, "tracks": row}, and "features" [clips, 13]."""
 
     def __init__(self, table: TrackTable, store: FeatureStore) -> None:
         self.table, self.store = table, store
@@ -74,6 +92,7 @@ class WholeTracks(Dataset):
             "inputs": torch.from_numpy(clips),
             "targets": torch.tensor(self.table.targets[row]),
             "tracks": torch.full((len(clips),), row),
+            **self.table.beside(row, len(clips)),
         }
 
 
@@ -130,6 +149,7 @@ class GenreDataModule(LightningDataModule):
         clips_per_epoch: draws in an epoch, instead of as many as fit.
         subclasses: pairs of source and genre that are the training targets in place of genres.
         margin: share by which training clips come longer than a clip, for augmentation to cut.
+        features: by path, what stands beside each track's sound, for a network that takes it.
     """
 
     def __init__(
@@ -146,13 +166,14 @@ class GenreDataModule(LightningDataModule):
         source_shares: dict[str, float] | None = None,
         margin: float = 0.0,
         subclasses: Sequence[tuple[str, str]] | None = None,
+        features: FeatureRows | None = None,
         seed: int = 0,
         num_workers: int = 0,
     ) -> None:
         super().__init__()
         self.genres, self.store, self.batch_size = list(genres), store, batch_size
         self.margin, self.seed, self.num_workers = margin, seed, num_workers
-        self.train, self.valid = TrackTable.of(train, genres, store), TrackTable.of(valid, genres, store)
+        self.train, self.valid = (TrackTable.of(tracks, genres, store, features) for tracks in (train, valid))
         self.subclasses = list(subclasses) if subclasses else None
         if self.subclasses:
             pairs = zip(train["source"].astype(str), train["genre"], strict=True)
@@ -211,9 +232,7 @@ def draw_weights(table: TrackTable, source_shares: dict[str, float] | None = Non
 
 
 def concatenate_tracks(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Tracks of different lengths as one batch: inputs [clips, ...], the row of each clip, and targets [tracks]."""
-    return {
-        "inputs": torch.cat([item["inputs"] for item in items]),
-        "tracks": torch.cat([item["tracks"] for item in items]),
-        "targets": torch.stack([item["targets"] for item in items]),
-    }
+    """Tracks of different lengths as one batch: inputs and features of each clip, its row, and targets [tracks]."""
+    by_clip = [name for name in ("inputs", "features", "tracks") if name in items[0]]
+    joined = {name: torch.cat([item[name] for item in items]) for name in by_clip}
+    return joined | {"targets": torch.stack([item["targets"] for item in items])}

@@ -20,18 +20,29 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import pandas as pd
 import torch
 
 from genre_lib import audio
 from genre_lib.cache import ArrayCache, combine, content_digest
 from genre_lib.clips import cut, starts
 from genre_lib.errors import AudioError
+from genre_lib.networks.fusion_features import FEATURES
 
 VERSION = "1"
 """Part of every key; raised when features of the same settings would come out otherwise."""
 
 MAX_OPEN = 4096
 """Memory maps held open at once, well below what Linux allows a process (65,530)."""
+
+
+def given_features(tracks: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """By path, what a catalogue's columns of Spotify's names say of each track; empty where it has none of them."""
+    columns = [name for name in FEATURES if name in tracks]
+    if not columns:
+        return {}
+    rows = tracks[columns].itertuples(index=False, name=None)
+    return {path: dict(zip(columns, row, strict=True)) for path, row in zip(tracks["path"], rows, strict=True)}
 
 
 class TrackFeatures(Protocol):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,9 +75,9 @@ class GenreClassifier(LightningModule):
         if recipe.freeze == "backbone":
             freeze_backbone(network)
 
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        """Features of clips [clips, ...] → logits [clips, classes]."""
-        return self.network(**{self.network.main_input_name: inputs}).logits.float()
+    def forward(self, inputs: torch.Tensor, features: torch.Tensor | None = None) -> torch.Tensor:
+        """Features of clips [clips, ...], and of their tracks [clips, 13] → logits [clips, classes]."""
+        return clip_logits(self.network, inputs, features)
 
     def subclass_logits(self, inputs: torch.Tensor) -> torch.Tensor:
         """The CNN's outputs before sub-classes are added up [clips, sub-classes]."""
@@ -97,7 +97,8 @@ class GenreClassifier(LightningModule):
         with torch.no_grad():
             inputs = self.augment(inputs) if self.augment else inputs
             inputs, targets = mixup(inputs, targets, self.recipe.mixup, self.recipe.mixup_share)
-        logits = self.subclass_logits(inputs) if self.by_subclass else self(inputs)
+        # A clip that mixup has blended keeps the features of its larger part.
+        logits = self.subclass_logits(inputs) if self.by_subclass else self(inputs, batch.get("features"))
         loss = self.loss(logits, targets)
         self.log("train_loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(inputs), sync_dist=True)
         return loss
@@ -114,7 +115,7 @@ class GenreClassifier(LightningModule):
         )
 
     def validation_step(self, batch: dict[str, torch.Tensor], batch_idx: int) -> None:
-        logits = torch.cat([self(part) for part in batch["inputs"].split(CLIPS_AT_ONCE)])
+        logits = torch.cat([self(*part) for part in parts(batch)])
         pooled = [pool(logits[batch["tracks"] == row]) for row in batch["tracks"].unique_consecutive()]
         self.validated.append((torch.stack(pooled).cpu().numpy(), batch["targets"].cpu().numpy()))
 
@@ -186,6 +187,19 @@ def inverse_frequency(targets: np.ndarray, classes: int) -> np.ndarray:
     return len(targets) / (np.count_nonzero(counts) * np.maximum(counts, 1))
 
 
+def parts(batch: dict[str, torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
+    """Inputs and, where there are any, features of :data:`CLIPS_AT_ONCE` clips after another."""
+    inputs = batch["inputs"].split(CLIPS_AT_ONCE)
+    features = batch["features"].split(CLIPS_AT_ONCE) if "features" in batch else [None] * len(inputs)
+    return zip(inputs, features, strict=True)
+
+
+def clip_logits(network: PreTrainedModel, inputs: torch.Tensor, features: torch.Tensor | None = None) -> torch.Tensor:
+    """What the network says of clips [clips, ...], and of the features beside them: float32 [clips, classes]."""
+    beside = {} if features is None else {"features": features}
+    return network(**{network.main_input_name: inputs}, **beside).logits.float()
+
+
 def _tensor(values: np.ndarray | None, classes: int) -> torch.Tensor:
     return torch.ones(classes) if values is None else torch.as_tensor(values, dtype=torch.float32)
 
@@ -195,8 +209,6 @@ def track_logits(network: PreTrainedModel, tracks: Iterable[dict[str, torch.Tens
     """Pooled logits [tracks, classes] and targets [tracks] of whole tracks, as serving would compute them."""
     logits, targets = [], []
     for track in tracks:
-        parts = track["inputs"].split(CLIPS_AT_ONCE)
-        clips = torch.cat([network(**{network.main_input_name: part}).logits.float() for part in parts])
-        logits.append(pool(clips).numpy())
+        logits.append(pool(torch.cat([clip_logits(network, *part) for part in parts(track)])).numpy())
         targets.append(int(track["targets"]))
     return np.stack(logits), np.array(targets)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from genre_lib import audio
 from genre_lib.inference import Predictor
@@ -106,19 +107,36 @@ class BatchPredictor:
         for part in parts(self.decoder.tracks(wanted, predictor.model.sample_rate)):
             good = {i: decoded for i, decoded in part.items() if isinstance(decoded, audio.Audio)}
             yield from ((i, Outcome(error)) for i, error in part.items() if isinstance(error, BaseException))
-            yield from self.passed(predictor, good).items()
+            features = self.described(predictor, {i: wanted[i] for i in good})
+            yield from ((i, Outcome(error)) for i, error in features.items() if isinstance(error, BaseException))
+            good = {i: decoded for i, decoded in good.items() if not isinstance(features.get(i), BaseException)}
+            yield from self.passed(predictor, good, features).items()
 
-    def passed(self, predictor: Predictor, part: dict[int, audio.Audio]) -> dict[int, Outcome]:
+    def described(self, predictor: Predictor, wanted: Numbered) -> dict[int, Any]:
+        """What the model wants to know of each track beside its sound, computed in the decoder's threads, or an error.
+
+        Nothing for a model that hears the sound alone.
+        """
+        if predictor.features_source is None:
+            return {}
+        limits = self.decoder.limits
+        begun = {i: self.decoder.threads.submit(predictor.describe, wanted[i].path, limits) for i in wanted}
+        return {i: future.exception() or future.result() for i, future in begun.items()}
+
+    def passed(
+        self, predictor: Predictor, part: dict[int, audio.Audio], features: dict[int, Any]
+    ) -> dict[int, Outcome]:
         """One pass; where it fails, one for each track, so that only the culprit is refused."""
         if not part:
             return {}
         begun = time.perf_counter()
         try:
-            logits = predictor.clip_logits([decoded.waveform for decoded in part.values()])
+            beside = {"features": [features.get(i) for i in part]} if features else {}
+            logits = predictor.clip_logits([decoded.waveform for decoded in part.values()], **beside)
         except Exception as error:
             if len(part) == 1:
                 return dict.fromkeys(part, Outcome(error))
-            alone = [self.passed(predictor, {i: decoded}) for i, decoded in part.items()]
+            alone = [self.passed(predictor, {i: decoded}, features) for i, decoded in part.items()]
             return {i: outcome for outcomes in alone for i, outcome in outcomes.items()}
         self.status.count(len(part))
         metrics.observe_pass(predictor.model.name, len(part), time.perf_counter() - begun)
