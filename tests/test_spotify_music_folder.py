@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -188,6 +189,9 @@ def test_an_unknown_length_makes_less_sure():
         ("Yellow Part 2", "Yellow"),
         ("Love", "Live"),
         ("Yellow", "Yellowstone"),
+        ("Lost and Gold", "Lost and Cold"),
+        ("Lost and Gold", "Lost and Gone"),
+        ("Yellow (Nightfall Remix) (Sunrise Remix)", "Yellow (Nightfall Remix)"),
     ],
 )
 def test_other_recordings_do_not_match(spotify: str, tag: str):
@@ -242,6 +246,18 @@ def test_two_recordings_that_fit_as_well_are_none():
     between = track("Yellow", duration=201.5)
     assert match(files, between) is None
     assert match([files[0]], between) is not None
+
+
+def test_a_slip_in_the_title_and_a_guests_name_are_two_doubts():
+    files = [file("Luis", "Yellow Submarine")]
+    assert match(files, track("Yellow Submarine", "Ana", "Luis")) is not None
+    assert match(files, track("Yelolw Submarine", "Ana", "Luis")) is None
+
+
+def test_a_remix_by_nobody_is_none_of_two_of_one_length():
+    files = [file("Ana", "Yellow (Nightfall Remix)"), file("Ana", "Yellow (Sunrise Remix)")]
+    assert match(files, track("Yellow - Remix")) is None
+    assert match(files[:1], track("Yellow - Remix")) is not None
 
 
 def test_the_album_tells_two_of_one_name_apart():
@@ -340,6 +356,19 @@ def test_only_what_changed_is_read_again(music: Path, tmp_path: Path):
     write_song(music / "a.wav", seconds=3.0, artist="Ana", title="Changed")
     assert [each.title for each in MusicFolder(music, cache).files] == ["", "Changed", "New"]
     assert len(first) == 3
+
+
+def test_a_change_of_time_or_of_size_alone_is_a_change(music: Path, tmp_path: Path):
+    song, titles = music / "a.wav", []
+    changed = song.stat().st_mtime_ns
+    assert MusicFolder(music, tmp_path / "cache").files[1].title == "Yellow"
+    for title, later in (("Orange", 1), ("Longer than that by far", 1)):  # as long as Yellow; longer, at one time
+        write_song(song, artist="Ana", title=title, album="First", isrc="GB-AYE-06-01498")
+        os.utime(song, ns=(changed + later, changed + later))
+        titles.append((MusicFolder(music, tmp_path / "cache").files[1].title, song.stat().st_size))
+    (first, size), (second, other_size) = titles
+    assert (first, second) == ("Orange", "Longer than that by far")
+    assert size != other_size
 
 
 @pytest.mark.parametrize(

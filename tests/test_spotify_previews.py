@@ -41,6 +41,7 @@ def test_an_address_is_opened_only_if_it_is_the_services_own():
     assert deezer.owns("https://api.deezer.com/track/1")
     for url in (
         "http://cdnt-preview.dzcdn.net/x.mp3",
+        "http://cdnt-preview.dzcdn.net:443/x.mp3",
         "https://dzcdn.net.evil.org/x.mp3",
         "https://evildzcdn.net/x.mp3",
         "https://user@cdnt-preview.dzcdn.net/x.mp3",
@@ -254,6 +255,17 @@ def test_a_retry_after_is_believed(services: PreviewServices, settings: Settings
 
 
 # --- pace -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("source", [Deezer, Itunes])
+def test_every_call_keeps_the_pace(services: PreviewServices, settings: Settings, source: type[Deezer | Itunes]):
+    services.put(f"/track/isrc:{ISRC}", NO_DATA)
+    services.put("/search", {"results": []})
+    clock = Clock()
+    asked = source(settings, Pace("It", 1, 4.0, now=clock.now, sleep=clock.sleep))
+    for _ in range(3):
+        assert asked.has(SONG) == 0.0
+    assert clock.slept == [4.0, 4.0]
 
 
 def test_calls_beyond_the_pace_wait_until_the_first_is_old_enough():

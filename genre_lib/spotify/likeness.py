@@ -36,9 +36,6 @@ LESS_SAID = 0.93
 LEAST_TYPO = 5
 """Letters that a word has at least in which one may be wrong: love and live are two words."""
 LONG_WORD = 9
-GUARDED = frozenset(
-    {"major", "minor", "sharp", "remix", "live", "first", "second", "third", "fourth", "fifth", "sixth"}
-)
 SIMILAR_DETAIL = 85.0
 
 
@@ -92,7 +89,7 @@ def title_likeness(one: Title, other: Title) -> float:
 def close(one: Sequence[str], other: Sequence[str]) -> bool:
     """Whether two rows of words differ by slips of the pen alone: in one of four words, in a long one or by a letter.
 
-    Numbers, short words and those that tell pieces or versions apart must be equal.
+    Numbers and short words must be equal; major and minor are two letters apart, and so two words.
     """
     if len(one) != len(other) or not one:
         return False
@@ -103,7 +100,7 @@ def close(one: Sequence[str], other: Sequence[str]) -> bool:
 def slip(one: str, other: str) -> bool:
     """Whether two words are one with letters wrong, missing, too many or exchanged (optimal string alignment)."""
     shorter = min(len(one), len(other))
-    if shorter < LEAST_TYPO or one[0] != other[0] or not (one + other).isalpha() or {one, other} & GUARDED:
+    if shorter < LEAST_TYPO or one[0] != other[0] or not (one + other).isalpha():
         return False
     allowed = 2 if shorter >= LONG_WORD else 1
     return OSA.distance(one, other, score_cutoff=allowed) <= allowed
