@@ -254,7 +254,7 @@ def test_a_retry_after_is_believed(services: PreviewServices, settings: Settings
     assert caught.value.resume_at == 5007.0
 
 
-# --- pace -------------------------------------------------------------------------------------------------------------
+# --- all --------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("source", [Deezer, Itunes])
@@ -266,39 +266,6 @@ def test_every_call_keeps_the_pace(services: PreviewServices, settings: Settings
     for _ in range(3):
         assert asked.has(SONG) == 0.0
     assert clock.slept == [4.0, 4.0]
-
-
-def test_calls_beyond_the_pace_wait_until_the_first_is_old_enough():
-    clock = Clock(now=0.0)
-    pace = Pace("Deezer", 2, 5.0, now=clock.now, sleep=clock.sleep)
-    pace.wait()
-    clock.time = 1.0
-    pace.wait()
-    pace.wait()  # the first was at 0: free at 5
-    assert clock.slept == [4.0]
-    pace.wait()  # the second was at 1: free at 6
-    assert clock.slept == [4.0, 1.0]
-
-
-def test_a_wait_beyond_patience_is_refused_and_takes_no_turn():
-    clock = Clock(now=100.0)
-    pace = Pace("iTunes", 1, 60.0, patience=10.0, now=clock.now, sleep=clock.sleep)
-    pace.wait()
-    with pytest.raises(RateLimited, match="try again in 60 s") as caught:
-        pace.wait()
-    assert caught.value.resume_at == 160.0
-    clock.time = 155.0
-    pace.wait()
-    assert clock.slept == [5.0]
-
-
-def test_a_clock_that_is_set_back_does_not_stop_all_calls():
-    clock = Clock(now=10_000.0)
-    pace = Pace("iTunes", 1, 60.0, now=clock.now, sleep=clock.sleep)
-    pace.wait()
-    clock.time = 100.0
-    pace.wait()
-    assert clock.slept == []
 
 
 def test_nothing_of_a_preview_reaches_the_disk(
