@@ -13,7 +13,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "genre_lib"
 
 ROWS: list[set[str]] = [
-    {"augmentation", "wording", "errors", "files", "settings", "labels", "api_keys", "memory", "weights"},
+    {"augmentation", "wording", "errors", "files", "settings", "labels", "api_keys", "memory", "taxonomy", "weights"},
     {"analysis", "analysis.*", "audio", "clips", "cache"},
     {
         *("data.catalogue", "data.splits", "data.check", "data.fingerprint", "data.opening", "data.synthetic"),
