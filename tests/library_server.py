@@ -1,13 +1,15 @@
 """Spotify's API for one invented library, over HTTP on the loopback: pages, both shapes, refusals, and a quota.
 
 Run as a program it serves until it is ended: ``python tests/library_server.py --tracks 5000`` prints its address. What
-was asked is told at ``/asked``, and ``/configure?artist_quota=600`` changes an option.
+was asked is told at ``/asked``, and how much at ``/count``; ``/configure?artist_quota=600`` changes an option and
+forgets what was asked.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -77,6 +79,8 @@ class Handler(BaseHTTPRequestHandler):
         asked = dict(parse_qsl(url.query))
         if url.path == "/asked":
             return self.answer(200, {"asked": self.state.asked})
+        if url.path == "/count":
+            return self.answer(200, {"count": len(self.state.asked)})
         if url.path == "/configure":
             return self.configure(asked)
         with self.state.lock:
@@ -91,6 +95,7 @@ class Handler(BaseHTTPRequestHandler):
         for name, value in asked.items():
             setattr(self.state.options, name, float(value))
         self.state.artists_told = 0
+        self.state.asked.clear()
         self.answer(200, {})
 
     def reply(self, path: str, asked: dict[str, str]) -> None:
@@ -149,13 +154,22 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
+class Quiet(ThreadingHTTPServer):
+    """A server that says nothing of clients that were killed."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class LibraryServer:
     """The server on a free port, and what it was asked."""
 
     def __init__(self, world: World, **options: Any) -> None:
         self.state = State(world, Options(**options))
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), type("Bound", (Handler,), {"state": self.state}))
-        self._server.daemon_threads = True
+        self._server = Quiet(("127.0.0.1", 0), type("Bound", (Handler,), {"state": self.state}))
 
     @property
     def url(self) -> str:

@@ -11,12 +11,20 @@ from pathlib import Path
 import pytest
 from library_server import PlainClient, serving
 
-from genre_lib.errors import ConfigurationError, QuotaExceeded, RateLimited, SpotifyForbidden, SpotifyUnreachable
+from genre_lib.errors import (
+    ConfigurationError,
+    QuotaExceeded,
+    RateLimited,
+    SpotifyForbidden,
+    SpotifyNotFound,
+    SpotifyUnreachable,
+)
 from genre_lib.spotify import invented
 from genre_lib.spotify.asking import Asking
-from genre_lib.spotify.collect import collect, main_artists, one_track
+from genre_lib.spotify.collect import collect, main_artists
 from genre_lib.spotify.invented_world import World
 from genre_lib.spotify.library import Library
+from genre_lib.spotify.single_track import single_track
 from genre_lib.spotify.store import Store
 
 SMALL = {"tracks": 130, "playlists": 12, "artists": 110}
@@ -148,7 +156,7 @@ def test_only_the_sources_that_were_asked_for_are_met(world: World, store: Store
 
 def test_a_quota_ends_it_with_all_kept_and_it_goes_on_after_that(world: World, store: Store, tmp_path: Path):
     with serving(world, artist_quota=2, retry_after=3600) as server:
-        with pytest.raises(QuotaExceeded, match=r"130 tracks of the library are kept; fetch again then") as caught:
+        with pytest.raises(QuotaExceeded, match=r"Kept: 130 tracks\. Fetch again at 20") as caught:
             collect(PlainClient(server.url), store)
         assert caught.value.resume_at == pytest.approx(time.time() + 3600, abs=60)
         asked = len(server.asked)
@@ -255,12 +263,18 @@ def test_sources_that_there_are_not_are_named(store: Store):
         collect(PlainClient("http://127.0.0.1:9/"), store, ("liked",))
 
 
-def test_one_track_is_asked_for_once(world: World, store: Store):
+def test_single_track_is_asked_for_once(world: World, store: Store):
     id = next(iter(world.tracks))
     with serving(world) as server:
         asking = Asking(PlainClient(server.url), store.budget)
-        assert one_track(asking, store, id) == one_track(asking, store, id)
+        assert single_track(asking, store, id) == single_track(asking, store, id)
     assert server.asked == [f"tracks/{id}"]
+
+
+def test_a_track_that_is_none_says_so(store: Store):
+    store.put_track("x", {"id": "x", "name": "Liner Notes", "type": "episode"})
+    with pytest.raises(SpotifyNotFound, match="no track that can be read"):
+        single_track(Asking(PlainClient("http://127.0.0.1:9/"), store.budget), store, "x")
 
 
 def test_progress_tells_how_far_it_is(world: World, store: Store):

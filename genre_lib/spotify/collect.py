@@ -23,7 +23,8 @@ from genre_lib.errors import (
 from genre_lib.spotify import listings, replies
 from genre_lib.spotify.asking import Asking, Client
 from genre_lib.spotify.assembled import heads
-from genre_lib.spotify.library import Library, Refused, Track
+from genre_lib.spotify.budget import clock_time
+from genre_lib.spotify.library import Library, Refused
 from genre_lib.spotify.store import COMPLETE, Place, Store
 from genre_lib.spotify.summary import Summary, summarise
 from genre_lib.wording import counted
@@ -88,23 +89,6 @@ def signed_in(asking: Asking, store: Store) -> str:
     return found
 
 
-def one_track(asking: Asking, store: Store, track_id: str) -> Track:
-    """A single track by its id, from the store where it is fresh.
-
-    Raises:
-        SpotifyNotFound: there is no such track, or it cannot be read as one.
-        SpotifyError: as the call was answered.
-    """
-    found = store.track(track_id)
-    if found is None:
-        reply = asking.get(f"tracks/{track_id}")
-        store.put_track(track_id, reply)
-        found = replies.track(reply)
-    if isinstance(found, Refused):
-        raise SpotifyNotFound(f"Spotify's answer for {track_id} is no track that can be read ({found.reason}).")
-    return found
-
-
 class Collection:
     """One user's library on its way into the store.
 
@@ -126,7 +110,7 @@ class Collection:
             self._user, self._own = user_id or me, user_id in (None, me)
             self._collect(sources if self._own else self._of_others(sources))
         except RateLimited as error:
-            raise type(error)(f"{error} {self._kept()}", error.resume_at) from error
+            raise type(error)(f"{error} {self._kept(error.resume_at)}", error.resume_at) from error
         return summarise(self._store.library(self._user), self._asking.calls, complete=True)
 
     def _of_others(self, sources: Sequence[str]) -> Sequence[str]:
@@ -137,9 +121,9 @@ class Collection:
             )
         return ("playlists",)
 
-    def _kept(self) -> str:
-        tracks = len(self._store.library(self._user).tracks) if self._user else 0
-        return f"{counted(tracks, 'track')} of the library are kept; fetch again then, and it goes on where it was."
+    def _kept(self, resume_at: float) -> str:
+        kept = counted(len(self._store.library(self._user).tracks), "track") if self._user else "what was fetched"
+        return f"Kept: {kept}. Fetch again at {clock_time(resume_at)} or later, and it goes on where it was."
 
     def _collect(self, sources: Sequence[str]) -> None:
         opened = (*sources, ARTISTS)

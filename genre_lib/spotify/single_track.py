@@ -1,0 +1,26 @@
+"""One track by its id, without a library around it."""
+
+from __future__ import annotations
+
+from genre_lib.errors import SpotifyNotFound
+from genre_lib.spotify import replies
+from genre_lib.spotify.asking import Asking
+from genre_lib.spotify.library import Refused, Track
+from genre_lib.spotify.store import Store
+
+
+def single_track(asking: Asking, store: Store, track_id: str) -> Track:
+    """What Spotify says of a track, from the store where it is fresh.
+
+    Raises:
+        SpotifyNotFound: there is no such track, or it cannot be read as one.
+        SpotifyError: as the call was answered.
+    """
+    found = store.track(track_id)
+    if found is None:
+        reply = asking.get(f"tracks/{track_id}")
+        store.put_track(track_id, reply)
+        found = replies.track(reply)
+    if isinstance(found, Refused):
+        raise SpotifyNotFound(f"Spotify's answer for {track_id} is no track that can be read ({found.reason}).")
+    return found
