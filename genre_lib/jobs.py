@@ -45,6 +45,9 @@ START_SECONDS = 600
 GRACE_SECONDS = 30.0
 """What an interrupted notebook has to write its checkpoint, before its processes are killed."""
 
+KILL_SECONDS = 10.0
+"""What a killed process may take to be gone; one that waits for a disk can be held for longer."""
+
 ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 NO_SPACE = os.strerror(errno.ENOSPC)
@@ -142,10 +145,12 @@ class Job:
             kernel.send_signal(signal.SIGINT)
 
     def kill(self) -> None:
-        """End every process of the tree."""
-        for process in [*descendants(self.process.pid), *alive(self.process.pid)]:
+        """End every process of the tree, and return once they are gone: a killed one lives on for a moment."""
+        tree = [*descendants(self.process.pid), *alive(self.process.pid)]
+        for process in tree:
             with_suppressed(process.kill)
         self.process.wait()
+        psutil.wait_procs(tree, timeout=KILL_SECONDS)
 
 
 @contextmanager
