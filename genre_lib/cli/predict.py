@@ -59,10 +59,12 @@ def predicted(
 ) -> Iterator[TrackPrediction]:
     """A row for every file, and one for every path that led to none."""
     from genre_lib.audio import Limits
+    from genre_lib.memory import keep_freed
 
     with imports_uncollected():
         from genre_lib.inference import Predictor, TrackPrediction
 
+    keep_freed()
     limits = Limits(settings.max_audio_bytes, settings.max_audio_seconds)
     predictor = Predictor.from_folder(folder, device=settings.device)
     yield from predictor.files(files, timeline=timeline, limits=limits)

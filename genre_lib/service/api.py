@@ -13,7 +13,7 @@ from typing import Any
 from litserve import LitAPI
 
 from genre_lib.errors import GenreLibError
-from genre_lib.memory import give_back
+from genre_lib.memory import give_back, keep_freed
 from genre_lib.service import status
 from genre_lib.service.loop import PatientLoop, ReadAheadLoop
 from genre_lib.service.messages import Answer, PredictRequest
@@ -52,6 +52,7 @@ class WorkerAPI(LitAPI):
     def setup(self, device: str) -> None:
         """Load what the answers need; where that cannot be, end the worker and leave the reason."""
         leave_interrupts_to_the_main_process()
+        keep_freed()
         self.status, self.told = WorkerStatus.begun(self.folder, self.status_file), WorkerStatus()
         self.status.write(self.folder, self.status_file)
         try:
