@@ -33,6 +33,7 @@ from genre_lib.training_features import features_beside
 from genre_lib.training_inputs import check_catalogue, check_output, check_tracks, clips_of, data_path, subclasses_of
 from genre_lib.training_network import augment_of, build, recipe_of
 from genre_lib.training_outputs import FitResult, Kept, finish, finished, kept_checkpoint, save_kept
+from genre_lib.training_probe import solve_head
 from genre_lib.training_run import SilentRun, open_run, rank
 
 __all__ = ["FitResult", "TrainingConfig", "fit", "load_experiment"]
@@ -62,14 +63,18 @@ def fit(config: TrainingConfig | dict[str, Any], catalogue: Catalogue | None = N
         tracks = catalogue if catalogue is not None else open_catalogue(data_path(config), seed=config.seed)
         genres = check_tracks(tracks, config)
         subclasses = subclasses_of(tracks, config)
-        model, copied = build(config, genres, subclasses)
+        built = build(config, genres, subclasses)
+        model = built.model
         run = open_run(config)
         with _recorded(run):
-            run.begin(genres=genres, copied_genres=copied, resumed=config.resume)
+            run.begin(genres=genres, copied_genres=built.copied, resumed=config.resume)
             check_catalogue(tracks, config, run)
             features = features_beside(config, tracks, model, run)
             prepared, data = clips_of(config, tracks, model, run, subclasses, features)
-            checkpoints = _train(config, model, data, run, prepared)
+            if config.solver == "lbfgs":
+                checkpoints = solve_head(config, built, tracks, data, run, prepared)
+            else:
+                checkpoints = _train(config, model, data, run, prepared)
             return finish(config, model, data, run, checkpoints, began)
 
 
@@ -95,7 +100,7 @@ def keep_best(config: TrainingConfig) -> Kept | None:
     with _quiet():
         tracks = open_catalogue(data_path(config), seed=config.seed)
         subclasses = subclasses_of(tracks, config)
-        model, _ = build(config, check_tracks(tracks, config), subclasses)
+        model = build(config, check_tracks(tracks, config), subclasses).model
         _, data = clips_of(config, tracks, model, run, subclasses, features_beside(config, tracks, model, run))
         scores, place = save_kept(model, data, run, checkpoints)
     return Kept(saved[-1]["epoch"], scores, place)

@@ -55,6 +55,22 @@ class TrainingConfig(BaseModel):
         description="What rests: batch norms' statistics ('norms'), with them the first layers, which cost most of the "
         "time ('front'), or all but the head ('backbone').",
     )
+    solver: Literal["adamw", "lbfgs"] = Field(
+        "adamw",
+        description="How weights are found: step by step, or, for freeze='backbone', the head at once ('lbfgs'), from "
+        "each track as a whole.",
+    )
+    head_penalty: float | None = Field(
+        None,
+        gt=0,
+        description="How strongly solver='lbfgs' holds the head to where it starts; none: as does best on tracks of "
+        "other artists in cross-validation.",
+    )
+    start_tags: dict[str, list[str]] = Field(
+        {},
+        description="Tags of a base model that tells tags, from which solver='lbfgs' lets a genre start, where they "
+        "are others than that of its name.",
+    )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all genres.")
     ema_decay: float | None = Field(
         None, gt=0, lt=1, description="Validate and save a moving average of the weights with this decay; none: off."
@@ -160,6 +176,19 @@ class TrainingConfig(BaseModel):
             "base_model and init='scratch' contradict each other; leave one out.": scratch and bool(self.base_model),
             f"freeze={self.freeze!r} needs a base model; with init='scratch' the backbone knows nothing.": scratch
             and self.freeze != "none",
+            "solver='lbfgs' solves for the head alone; set freeze='backbone'.": self.solver == "lbfgs"
+            and self.freeze != "backbone",
+            "solver='lbfgs' hears whole tracks as they are; leave augmentation, mixup, ema_decay and features out.": (
+                self.solver == "lbfgs"
+                and (
+                    self.augmentation != Augmentation()
+                    or self.mixup > 0
+                    or self.ema_decay is not None
+                    or self.features not in (None, "none")
+                )
+            ),
+            "head_penalty and start_tags are for solver='lbfgs'.": self.solver != "lbfgs"
+            and (self.head_penalty is not None or bool(self.start_tags)),
             "subclasses='source' shapes the CNN's head; it needs init='scratch'.": not scratch
             and self.subclasses != "none",
             "subclasses='source' is for sound alone; leave features out.": self.subclasses != "none"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from dataclasses import fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from genre_lib import registry
 from genre_lib.augmentation import Augmentation
@@ -14,7 +14,7 @@ from genre_lib.models.augment import LogMelAugment
 from genre_lib.models.classifier import Recipe
 from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
 from genre_lib.models.folder import GenreModel, InferenceSettings
-from genre_lib.models.head import with_genres
+from genre_lib.models.head import is_tagger, with_genres, with_genres_of_tags
 from genre_lib.models.logmel import LogMelFeatureExtractor
 from genre_lib.settings import get_settings
 from genre_lib.training_config import TrainingConfig, nearest
@@ -23,19 +23,42 @@ from genre_lib.training_inputs import Subclasses
 SCRATCH_CLIP_SECONDS = 3.0
 
 
-def build(config: TrainingConfig, genres: list[str], subclasses: Subclasses) -> tuple[GenreModel, list[str]]:
-    """The network to train, with a head for the genres, and the genres whose head rows came with it."""
+class Built(NamedTuple):
+    """The network to train, with a head for the genres.
+
+    Args:
+        copied: the genres whose head rows came with it.
+        from_tags: whether these rows are tags', whose logits have a scale each.
+    """
+
+    model: GenreModel
+    copied: list[str]
+    from_tags: bool = False
+
+
+def build(config: TrainingConfig, genres: list[str], subclasses: Subclasses) -> Built:
+    """The network as the configuration describes it, from a base model or from nothing."""
     if config.init == "scratch":
-        return _from_scratch(config, genres, subclasses), []
+        return Built(_from_scratch(config, genres, subclasses), [])
     settings = get_settings()
     source = registry.resolve(config.base_model, settings) if config.base_model else settings.model_path
     model = folder.load(source)
-    copied = [] if model.genres == genres else with_genres(model.network, genres)
+    from_tags = config.solver == "lbfgs" and is_tagger(model.network)
+    if config.start_tags and not from_tags:
+        raise ConfigurationError(f"start_tags needs a base model that tells tags, and {model.name} tells genres.")
+    copied = [] if model.genres == genres and not from_tags else _with_head(config, model, genres, from_tags)
     model.network.config.base_model = model.name
     clip = config.clip_seconds or model.inference.clip_seconds
     hop = config.hop_seconds or (clip if config.clip_seconds else model.inference.hop_seconds)
     model.inference = InferenceSettings(clip, hop)
-    return model, copied or [genre for genre in genres if genre in model.genres]
+    return Built(model, copied or [genre for genre in genres if genre in model.genres], from_tags)
+
+
+def _with_head(config: TrainingConfig, model: GenreModel, genres: list[str], from_tags: bool) -> list[str]:
+    """Give the network a head for the genres; returns those that it had rows of, or tags of."""
+    if from_tags:
+        return with_genres_of_tags(model.network, genres, config.start_tags)
+    return with_genres(model.network, genres)
 
 
 def _from_scratch(config: TrainingConfig, genres: list[str], subclasses: Subclasses) -> GenreModel:

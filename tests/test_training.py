@@ -78,6 +78,11 @@ def test_every_field_has_its_help():
         ({"init": "scratch", "freeze": "backbone"}, "knows nothing"),
         ({"architecture": {"dropout": 0.1}}, "for init='scratch'"),
         ({"early_stopping_patience": 2, "evaluation_strategy": "no"}, "needs validation"),
+        ({"solver": "lbfgs"}, "set freeze='backbone'"),
+        ({"solver": "lbfgs", "freeze": "backbone", "mixup": 0.3}, "hears whole tracks as they are"),
+        ({"solver": "lbfgs", "freeze": "backbone", "augmentation": {"equalizer_db": 3}}, "hears whole tracks"),
+        ({"head_penalty": 10}, "for solver='lbfgs'"),
+        ({"solver": "lbfgs", "freeze": "backbone", "head_penalty": 0}, "head_penalty: .*greater than 0"),
     ],
 )
 def test_wrong_fields_are_explained(fields, message):
@@ -317,3 +322,45 @@ def test_nothing_is_said_that_is_of_no_concern(asked, capfd):
     out, err = capfd.readouterr()
     assert len(out.splitlines()) == 1 and out.startswith("epoch 1/1  train loss")
     assert not err
+
+
+# ---- the head at once
+
+HEAD = {"freeze": "backbone", "solver": "lbfgs", "accelerator": "cpu"}
+
+
+def test_a_head_is_solved_for_and_scored_as_it_will_predict(asked, tiny_model):
+    """The tiny network's features are random, and say enough of the synthetic genres for its head to tell them."""
+    found = fit(HEAD | asked | {"base_model": str(tiny_model)})
+    event = found.run.history().iloc[-1]
+    assert len(found.run.history()) == 1 and found.best_epoch == 1
+    assert found.metrics["valid_accuracy"] == pytest.approx(event["valid_accuracy"])
+    assert found.metrics["valid_loss"] == pytest.approx(event["valid_loss"], abs=1e-3)
+    assert event["train_loss"] < np.log(4)
+    model, base = load(found.model_folder), load(tiny_model)
+    heads = {
+        name for name, value in model.network.state_dict().items() if not value.equal(base.network.state_dict()[name])
+    }
+    assert heads == {"classifier.weight", "classifier.bias"}
+    assert found.run.result()["status"] == "completed"
+
+
+def test_the_penalty_is_told_and_may_be_given(asked, tiny_model):
+    given = fit(HEAD | asked | {"base_model": str(tiny_model), "head_penalty": 1e7})
+    assert given.run.history()["head_penalty"].iloc[-1] == 1e7 and not given.run.events("penalty_chosen")
+    chosen = fit(HEAD | asked | {"base_model": str(tiny_model)})
+    (event,) = chosen.run.events("penalty_chosen")
+    assert event["head_penalty"] == chosen.run.history()["head_penalty"].iloc[-1]
+    if event["losses"]:
+        assert f"{event['head_penalty']:g}" == min(event["losses"], key=event["losses"].get)
+
+
+def test_a_solved_head_needs_no_valid_tracks(asked, tiny_model):
+    found = fit(HEAD | asked | {"base_model": str(tiny_model), "evaluation_strategy": "no"})
+    assert found.metrics == {} and found.model_folder.is_dir()
+
+
+def test_only_a_tagger_has_tags_to_start_from(asked, tiny_model):
+    wrong = {"base_model": str(tiny_model), "start_tags": {"rock": ["guitar"]}}
+    with pytest.raises(ConfigurationError, match="tells genres"):
+        fit(HEAD | asked | wrong)

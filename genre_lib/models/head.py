@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import nn
 from transformers import PreTrainedModel
 
-from genre_lib.errors import ModelInvalid
-from genre_lib.labels import canonical
+from genre_lib.errors import ConfigurationError, ModelInvalid
+from genre_lib.labels import canonical, clean
 
 
 def backbone(network: PreTrainedModel) -> nn.Module:
@@ -58,6 +58,11 @@ def rest_frozen(network: PreTrainedModel) -> None:
         body.eval()
 
 
+def is_tagger(network: PreTrainedModel) -> bool:
+    """Whether the outputs say yes or no each by itself, as tags do, and do not exclude each other, as genres do."""
+    return network.config.problem_type == "multi_label_classification"
+
+
 def with_genres(network: PreTrainedModel, genres: Sequence[str]) -> list[str]:
     """Let the network's last layer tell these genres, in this order, apart.
 
@@ -69,7 +74,7 @@ def with_genres(network: PreTrainedModel, genres: Sequence[str]) -> list[str]:
     """
     name, old = last_layer(network)
     # A tagger's rows say yes or no of each tag by itself: among genres that exclude each other their scale is another.
-    rows = {} if network.config.problem_type == "multi_label_classification" else known_rows(network)
+    rows = {} if is_tagger(network) else known_rows(network)
     if not hasattr(network.config, "subclass_genre"):  # only the CNN adds up several rows of a genre
         rows = {genre: several[:1] for genre, several in rows.items()}
     kept = [rows.get(canonical(genre), [None]) for genre in genres]
@@ -83,6 +88,56 @@ def with_genres(network: PreTrainedModel, genres: Sequence[str]) -> list[str]:
     network.set_submodule(name, new)
     _relabel(network, genres, [genre for genre, group in enumerate(kept) for _ in group])
     return [genre for genre in genres if canonical(genre) in rows]
+
+
+def with_genres_of_tags(
+    network: PreTrainedModel, genres: Sequence[str], related: Mapping[str, Sequence[str]] | None = None
+) -> list[str]:
+    """As :func:`with_genres` for a tagger: a genre's row starts as that of the tag of its name, or as its tags' mean.
+
+    Such rows are on the scale of the tags. They are a start for :func:`genre_lib.models.probe.started`, which gives
+    them one that they have in common.
+
+    Args:
+        related: by genre, the tags that it starts from in place of the one of its name.
+
+    Returns:
+        The genres that have tags; the rows of the others are zero.
+
+    Raises:
+        ConfigurationError: ``related`` names a genre that is none, or a tag that the network does not tell.
+    """
+    _, tagger = last_layer(network)
+    chosen = _tags_of(network, genres, {canonical(genre): tags for genre, tags in (related or {}).items()})
+    with_genres(network, genres)
+    _, head = last_layer(network)
+    with torch.no_grad():
+        for row, tags in enumerate(chosen):
+            head.weight[row] = tagger.weight[tags].mean(0) if tags else 0.0
+            head.bias[row] = tagger.bias[tags].mean() if tags else 0.0
+    return [genre for genre, tags in zip(genres, chosen, strict=True) if tags]
+
+
+def _tags_of(network: PreTrainedModel, genres: Sequence[str], related: Mapping[str, Sequence[str]]) -> list[list[int]]:
+    """Rows of the tags that each genre starts from; among tags of one canonical name the first is meant by it."""
+    labels: dict[int, str] = dict(network.config.id2label or {})  # type: ignore[assignment]
+    rows = {canonical(label): row for row, label in reversed(labels.items())}
+    rows |= {clean(label): row for row, label in labels.items()}
+    strangers = sorted(set(related) - {canonical(genre) for genre in genres})
+    if strangers:
+        raise ConfigurationError(f"start_tags names {', '.join(strangers)}, which is no genre of the train tracks.")
+
+    def row_of(tag: str) -> int | None:
+        return rows.get(clean(tag), rows.get(canonical(tag)))
+
+    unknown = [tag for tags in related.values() for tag in tags if row_of(tag) is None]
+    if unknown:
+        raise ConfigurationError(
+            f"start_tags names {', '.join(unknown)}, which the base model does not tell; its tags are "
+            f"{', '.join(labels.values())}."
+        )
+    wanted = [related.get(canonical(genre), [genre]) for genre in genres]
+    return [[row for tag in tags if (row := row_of(tag)) is not None] for tags in wanted]
 
 
 def known_rows(network: PreTrainedModel) -> dict[str, list[int]]:

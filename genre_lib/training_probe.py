@@ -1,0 +1,114 @@
+"""Training without steps: a frozen network hears every track once, and its head is solved for on what it heard."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.datamodule import GenreDataModule, TrackTable, WholeTracks
+from genre_lib.data.features import Prepared
+from genre_lib.data.splits import group_numbers
+from genre_lib.errors import ConfigurationError
+from genre_lib.models.classifier import inverse_frequency, track_scores
+from genre_lib.models.probe import Examples, Head, best_penalty, embed, solve, started
+from genre_lib.networks.folder import in_fast_layout, resolve_device
+from genre_lib.runs import Run
+from genre_lib.training_callbacks import EpochCheckpoints, epoch_line, last_checkpoint
+from genre_lib.training_config import TrainingConfig
+from genre_lib.training_network import Built
+
+
+def solve_head(
+    config: TrainingConfig, built: Built, catalogue: Catalogue, data: GenreDataModule, run: Run, prepared: Prepared
+) -> EpochCheckpoints:
+    """Solve for the head, score it on the valid tracks, and leave it as a checkpoint, all as an epoch would.
+
+    Raises:
+        ConfigurationError: the network's logits are no linear function of what its last layer is given.
+    """
+    network = built.model.network
+    if getattr(network.config, "subclass_genre", None):
+        raise ConfigurationError(
+            "solver='lbfgs' needs a head that is linear, and the base model's adds up sub-classes."
+        )
+    began = time.perf_counter()
+    run.event("epoch_started", epoch=1)
+    embeddings = _embeddings(config, built, data, run)
+    train, valid = embeddings[: len(data.train)], embeddings[len(data.train) :]
+    examples = Examples(train, torch.tensor(data.train.targets), torch.tensor(track_weights(config, data)))
+    start = Head.of(network)
+    start = started(start, examples) if built.from_tags else start
+    penalty = config.head_penalty or _chosen_penalty(config, examples, start, catalogue, data.train, run)
+    head = solve(examples, start, penalty, config.label_smoothing)
+    head.put_into(network)
+    fields = {
+        "epoch": 1,
+        "train_loss": track_scores(head.logits(train).numpy(), data.train.targets)["valid_loss"],
+        **(track_scores(head.logits(valid).numpy(), data.valid.targets) if len(data.valid) else {}),
+        "seconds": time.perf_counter() - began,
+        "load_seconds": prepared.seconds,
+        "clips": int(data.fitting.sum()),
+        "head_penalty": penalty,
+    }
+    run.event("epoch_ended", **fields)
+    print(epoch_line(fields, 1), flush=True)
+    return _checkpoint(built, run)
+
+
+def track_weights(config: TrainingConfig, data: GenreDataModule) -> np.ndarray:
+    """What each train track counts [tracks], one in the mean: as the sampler would draw it, or as the loss weighs."""
+    if data.weights is not None:
+        return data.weights * len(data.weights)
+    if config.class_balance == "loss":
+        return inverse_frequency(data.train.targets, len(data.genres))[data.train.targets]
+    return np.ones(len(data.train))
+
+
+def _embeddings(config: TrainingConfig, built: Built, data: GenreDataModule, run: Run) -> torch.Tensor:
+    """What the head is given of each train track and each valid track after them: [tracks, dim]."""
+    device = resolve_device("cpu" if config.accelerator == "cpu" else "auto")
+    network = in_fast_layout(built.model.network).to(device).eval()
+    found = embed(network, _heard(data, run), device)
+    network.cpu()
+    return found
+
+
+def _heard(data: GenreDataModule, run: Run) -> Iterator[torch.Tensor]:
+    """Inputs of all tracks, one after the other, while the run tells how far it is."""
+    tracks = [WholeTracks(data.train, data.store), WholeTracks(data.valid, data.store)]
+    total, done, tell = sum(map(len, tracks)), 0, run.telling("batches_trained")
+    for table in tracks:
+        for row in range(len(table)):
+            yield table[row]["inputs"]
+            done += 1
+            tell(done, total)
+
+
+def _chosen_penalty(
+    config: TrainingConfig, examples: Examples, start: Head, catalogue: Catalogue, train: TrackTable, run: Run
+) -> float:
+    """The penalty that does best on train tracks of other artists, with what each did as an event."""
+    groups = dict(zip(catalogue.tracks["path"], group_numbers(catalogue.tracks, []), strict=True))
+    own = [int(groups[path]) for path in train.paths]
+    penalty, losses = best_penalty(examples, own, start, config.label_smoothing, config.seed)
+    told = {f"{tried:g}": round(loss, 4) for tried, loss in losses.items()}
+    run.event("penalty_chosen", head_penalty=penalty, losses=told)
+    return penalty
+
+
+def _checkpoint(built: Built, run: Run) -> EpochCheckpoints:
+    """The weights where :func:`genre_lib.training_outputs.finish` looks for those that were kept."""
+    place = last_checkpoint(run)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    aside = place.with_suffix(".new")
+    state = {f"network.{name}": value for name, value in built.model.network.state_dict().items()}
+    torch.save({"state_dict": state}, aside)
+    aside.replace(place)
+    run.event("checkpoint_saved", epoch=1, file=place.name)
+    checkpoints = EpochCheckpoints(run, None, "max")
+    checkpoints.best_epoch = 1
+    return checkpoints
