@@ -156,7 +156,10 @@ def _fill_layers(
 def _fill_head(
     network: MusicnnForAudioClassification, tensors: dict[str, np.ndarray], kept: np.ndarray, filters: int
 ) -> None:
-    """What comes after the pooling; TensorFlow's pooled numbers alternate between a channel's maximum and mean."""
+    """What comes after the pooling; TensorFlow's pooled numbers alternate between a channel's maximum and mean.
+
+    The tags are told by the layer behind the pooling alone: what was pooled has weights of zero in the head.
+    """
     body = network.backbone
     number = 1 + BANKS + LAYERS
     channels = np.concatenate([kept, np.arange(filters, filters + LAYERS * network.config.channels)])
@@ -169,7 +172,9 @@ def _fill_head(
         said[place] = _normalised(_constants(tensors)[silent], tensors, number, place)
     _fill(body.dense, weight[:, order], tensors["dense/bias"] + weight @ said)
     _fill_norm(body.dense_norm, tensors, number + 1)
-    _fill(network.classifier, tensors["dense_1/kernel"].T, tensors["dense_1/bias"])
+    tags = tensors["dense_1/kernel"].T
+    not_heard = np.zeros((len(tags), network.classifier.in_features - tags.shape[1]))
+    _fill(network.classifier, np.concatenate([tags, not_heard], 1), tensors["dense_1/bias"])
 
 
 def _live(kernel: np.ndarray) -> np.ndarray:

@@ -40,8 +40,8 @@ class MusicnnShape:
         timbral_filters: filters of each width in ``TIMBRAL_SHARES``.
         temporal_filters: filters of each length in ``TEMPORAL_FRAMES``.
         channels: of the layers over time.
-        units: size of the embedding.
-        dropout: share dropped before and after the layer that makes the embedding, in training.
+        units: of the layer behind the pooling.
+        dropout: share dropped before and after the layer behind the pooling, in training.
         label_smoothing: used where labels are given to ``forward``.
     """
 
@@ -124,7 +124,11 @@ def largest_of_one_band(image: torch.Tensor, weight: torch.Tensor) -> torch.Tens
 
 
 class MusicnnBackbone(nn.Module):
-    """Mel bands over time [batch, mels, frames] → embedding [batch, units]."""
+    """Mel bands over time [batch, mels, frames] → embedding [batch, dim].
+
+    The embedding is what the layer behind the pooling says, which is what the published tags are told by, and beside it
+    what was pooled: genres that no tag stands for are told better by both together.
+    """
 
     def __init__(self, config: MusicnnShape) -> None:
         super().__init__()
@@ -145,7 +149,7 @@ class MusicnnBackbone(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.dense = nn.Linear(pooled, config.units)
         self.dense_norm = nn.BatchNorm1d(config.units, eps=EPSILON)
-        self.dim = config.units
+        self.dim = config.units + pooled
 
     def forward(self, input_values: torch.Tensor) -> torch.Tensor:
         image = self.input_norm(input_values.transpose(1, 2)[:, None])
@@ -153,7 +157,7 @@ class MusicnnBackbone(nn.Module):
         kept = [answers, *self.over_time(answers)]
         largest, mean = zip(*((part.amax(2), part.mean(2)) for part in kept), strict=True)
         pooled = self.pool_norm(torch.cat([*largest, *mean], 1).float())
-        return self.dense_norm(functional.relu(self.dense(self.dropout(pooled))))
+        return torch.cat([self.dense_norm(functional.relu(self.dense(self.dropout(pooled)))), pooled], 1)
 
     def over_time(self, answers: torch.Tensor) -> list[torch.Tensor]:
         """Filters' answers [batch, filters, frames] → what each layer makes of them [batch, channels, frames]."""
@@ -175,14 +179,14 @@ class MusicnnLayers(nn.Module):
         """Make the layers, with weights that are to be read or initialised."""
         self.backbone = MusicnnBackbone(config)
         self.dropout = nn.Dropout(config.dropout)
-        self.classifier = nn.Linear(config.units, config.num_labels or 0)
+        self.classifier = nn.Linear(self.backbone.dim, config.num_labels or 0)
 
     def logits(self, input_values: torch.Tensor) -> torch.Tensor:
         """Mel bands over time [batch, mels, frames] → logits [batch, labels]."""
         return self.classifier(self.dropout(self.embed(input_values)))
 
     def embed(self, input_values: torch.Tensor) -> torch.Tensor:
-        """Mel bands over time [batch, mels, frames] → embedding [batch, units]."""
+        """Mel bands over time [batch, mels, frames] → embedding [batch, dim]."""
         return self.backbone(input_values)
 
 
