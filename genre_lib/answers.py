@@ -10,10 +10,11 @@ import numpy as np
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.features import given_features
 from genre_lib.errors import CatalogueInvalid
-from genre_lib.inference import Predictor
+from genre_lib.inference import Predictor, TrackPrediction
 from genre_lib.labels import canonical
 from genre_lib.models.folder import GenreModel
 from genre_lib.networks.fusion import CATALOGUE
+from genre_lib.networks.fusion_features import FEATURES
 
 UNKNOWN = -1
 """Id of a genre that the model does not know."""
@@ -81,9 +82,7 @@ def display_name(model: GenreModel) -> str:
 def answer(model: GenreModel, chosen: Catalogue, device: str) -> Answers:
     ids = match_genres(model.genres, chosen.genres)
     predictor = Predictor(model, device=device)
-    # A model of descriptors describes each track itself, whatever a catalogue may say on other scales.
-    given = given_features(chosen.tracks) if predictor.features_source == CATALOGUE else None
-    predictions = list(predictor.files(chosen.tracks["path"].tolist(), features=given))
+    predictions = predicted(predictor, chosen)
     silence = np.full(len(model.genres), np.nan)
     logits = [silence if found.logits is None else found.logits for found in predictions]
     return Answers(
@@ -93,6 +92,21 @@ def answer(model: GenreModel, chosen: Catalogue, device: str) -> Answers:
         chosen.tracks["genre"].map(ids).to_numpy(),
         [found.error for found in predictions],
     )
+
+
+def predicted(predictor: Predictor, chosen: Catalogue) -> list[TrackPrediction]:
+    """What is predicted for each track, by its file, by the catalogue's columns, or by both, as the model learned."""
+    paths = chosen.tracks["path"].tolist()
+    # A model of descriptors describes each track itself, whatever a catalogue may say on other scales.
+    given = given_features(chosen.tracks) if predictor.features_source == CATALOGUE else {}
+    if predictor.hears:
+        return list(predictor.files(paths, features=given))
+    if not given:
+        raise CatalogueInvalid(
+            f"{predictor.model.name or 'The model'} learned by a catalogue's columns alone, such as "
+            f"{', '.join(FEATURES[:3])}, and this catalogue has none of them."
+        )
+    return predictor.told([given[path] for path in paths])
 
 
 def require_something_to_score(answers: Answers, chosen: Catalogue) -> None:

@@ -20,13 +20,16 @@ import torch
 
 from genre_lib.audio import Audio, Limits, Source, load
 from genre_lib.clips import pool, probabilities, starts, views
-from genre_lib.errors import AudioError
+from genre_lib.errors import AudioError, ConfigurationError
 from genre_lib.networks import reading
 from genre_lib.networks.files import is_plain
 from genre_lib.networks.folder import LoadedModel, in_fast_layout, resolve_device
-from genre_lib.networks.fusion import DESCRIPTORS
+from genre_lib.networks.fusion import CATALOGUE, DESCRIPTORS
 from genre_lib.networks.fusion_features import feature_row
 from genre_lib.networks.logmel import LogMel
+
+TOLD_AT_ONCE = 1024
+"""Tracks without sound that go through the network together."""
 
 DECODE_AHEAD = 2
 """Decoded tracks that may wait for the network: it bounds the memory, however many files there are."""
@@ -181,6 +184,32 @@ class Predictor:
         lengths = [len(cut) for cut in cuts]
         logits = self.clips([clip for cut in cuts for clip in cut], self._beside(waveforms, lengths, features))
         return np.split(logits, np.cumsum(lengths)[:-1]) if cuts else []
+
+    @property
+    def hears(self) -> bool:
+        """Whether the sound is of any use to the model: to one of a catalogue's features alone it is not."""
+        return self.features_source != CATALOGUE or self.network.config.audio is not None
+
+    def told(self, tracks: Sequence[Features]) -> list[TrackPrediction]:
+        """Predict tracks of which features alone are known; any may be left out.
+
+        Raises:
+            ConfigurationError: the model takes none.
+        """
+        if self.features_source is None:
+            raise ConfigurationError(
+                f"{self.model.name or 'The model'} takes no features, and there is no sound; give it the audio, or "
+                "take a model that learned by features."
+            )
+        batches = [tracks[start : start + TOLD_AT_ONCE] for start in range(0, len(tracks), TOLD_AT_ONCE)]
+        logits = [self._told(batch) for batch in batches]
+        return [TrackPrediction(predictions=self._predictions(row), logits=row) for part in logits for row in part]
+
+    def _told(self, tracks: Sequence[Features]) -> np.ndarray:
+        """Logits [tracks, classes] of features alone."""
+        rows = torch.from_numpy(np.stack([feature_row(features) for features in tracks]))
+        with torch.inference_mode():
+            return self.network(features=rows.to(self.device)).logits.float().cpu().numpy()
 
     def describe(self, source: Source, limits: Limits | None = None) -> Features | None:
         """What the model wants to know of a track beside its sound; None where that is nothing. Any thread may ask.

@@ -20,7 +20,6 @@ from lightning.pytorch.loggers import WandbLogger
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.datamodule import GenreDataModule
 from genre_lib.data.features import Prepared
-from genre_lib.data.opening import open_catalogue
 from genre_lib.errors import GenreLibError, RunFailed, RunStopped, first_line
 from genre_lib.memory import keep_freed
 from genre_lib.models.classifier import GenreClassifier, inverse_frequency
@@ -30,7 +29,7 @@ from genre_lib.runs import Run
 from genre_lib.training_callbacks import EpochCheckpoints, EventWriter, FiniteLoss, MovingAverage, last_checkpoint
 from genre_lib.training_config import TrainingConfig, load_experiment
 from genre_lib.training_features import features_beside
-from genre_lib.training_inputs import check_catalogue, check_output, check_tracks, clips_of, data_path, subclasses_of
+from genre_lib.training_inputs import check_catalogue, check_output, check_tracks, clips_of, opened, subclasses_of
 from genre_lib.training_network import augment_of, build, recipe_of
 from genre_lib.training_outputs import FitResult, Kept, finish, finished, kept_checkpoint, save_kept
 from genre_lib.training_probe import solve_head
@@ -60,7 +59,7 @@ def fit(config: TrainingConfig | dict[str, Any], catalogue: Catalogue | None = N
     with _quiet():
         seed_everything(config.seed, verbose=False)
         check_output(config)
-        tracks = catalogue if catalogue is not None else open_catalogue(data_path(config), seed=config.seed)
+        tracks = catalogue if catalogue is not None else opened(config)
         genres = check_tracks(tracks, config)
         subclasses = subclasses_of(tracks, config)
         built = build(config, genres, subclasses)
@@ -98,7 +97,7 @@ def keep_best(config: TrainingConfig) -> Kept | None:
     if not saved or not kept_checkpoint(run, checkpoints).is_file():
         return None
     with _quiet():
-        tracks = open_catalogue(data_path(config), seed=config.seed)
+        tracks = opened(config)
         subclasses = subclasses_of(tracks, config)
         model = build(config, check_tracks(tracks, config), subclasses).model
         _, data = clips_of(config, tracks, model, run, subclasses, features_beside(config, tracks, model, run))

@@ -167,6 +167,11 @@ class TrainingConfig(BaseModel):
         """Which way the monitored score gets better."""
         return "min" if self.monitor == "valid_loss" else "max"
 
+    @property
+    def without_sound(self) -> bool:
+        """Whether the catalogue's columns are all that is learned from, so that no file has to be there."""
+        return self.features == "catalogue" and self.audio_dropout == 1
+
     @model_validator(mode="after")
     def _consistent(self) -> TrainingConfig:
         scratch = self.init == "scratch"

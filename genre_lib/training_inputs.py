@@ -12,8 +12,10 @@ from genre_lib import audio
 from genre_lib.cache import ArrayCache
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.check import check
-from genre_lib.data.datamodule import FeatureRows, GenreDataModule
+from genre_lib.data.datamodule import FeatureRows, GenreDataModule, Store
 from genre_lib.data.features import FeatureStore, Prepared
+from genre_lib.data.opening import open_catalogue
+from genre_lib.data.soundless import SoundlessStore
 from genre_lib.errors import CatalogueInvalid, ConfigurationError, ModelExists
 from genre_lib.files import can_be_made
 from genre_lib.models.folder import GenreModel
@@ -28,6 +30,11 @@ Subclasses = list[tuple[str, str]] | None
 
 def data_path(config: TrainingConfig) -> Any:
     return config.data_path if config.data_path is not None else get_settings().fine_tune_data_path
+
+
+def opened(config: TrainingConfig) -> Catalogue:
+    """The catalogue to train on, with splits."""
+    return open_catalogue(data_path(config), seed=config.seed, sound=not config.without_sound)
 
 
 def check_output(config: TrainingConfig) -> None:
@@ -81,7 +88,7 @@ def subclasses_of(catalogue: Catalogue, config: TrainingConfig) -> Subclasses:
 
 def check_catalogue(catalogue: Catalogue, config: TrainingConfig, run: Run) -> None:
     """Say what is wrong with the catalogue, without decoding it, and refuse it where that was asked."""
-    report = check(catalogue, decode=False)
+    report = check(catalogue, decode=False, sound=not config.without_sound)
     kinds = pd.Series([finding.kind for finding in report.findings], dtype=str).value_counts().to_dict()
     counts = {name: len(catalogue.split(name)) for name in catalogue.splits}
     run.event("catalogue_checked", ok=report.ok, findings=kinds, tracks=counts, genres=catalogue.genres)
@@ -101,13 +108,7 @@ def clips_of(
     features: FeatureRows | None = None,
 ) -> tuple[Prepared, GenreDataModule]:
     """Features of all tracks, computed where the cache has none, and clips from them."""
-    settings = get_settings()
-    cache = ArrayCache(
-        Path(config.cache_path or settings.cache_path) / "features",
-        settings.cache_max_bytes if config.cache_max_bytes is None else config.cache_max_bytes,
-    )
-    limits = audio.Limits(settings.max_audio_bytes, settings.max_audio_seconds)
-    store = FeatureStore(model.extractor, cache, model.inference.clip_seconds, model.inference.hop_seconds, limits)
+    store: Store = SoundlessStore() if config.without_sound else store_of(config, model)
     train, valid = _tracks(catalogue, "train"), _tracks(catalogue, "valid")
     paths = [*train["path"], *valid["path"]]
     tell = run.telling("tracks_loaded")
@@ -133,6 +134,17 @@ def clips_of(
         num_workers=config.num_workers,
     )
     return prepared, data
+
+
+def store_of(config: TrainingConfig, model: GenreModel) -> FeatureStore:
+    """Where the clips of the model's length come from, and how they are kept."""
+    settings = get_settings()
+    cache = ArrayCache(
+        Path(config.cache_path or settings.cache_path) / "features",
+        settings.cache_max_bytes if config.cache_max_bytes is None else config.cache_max_bytes,
+    )
+    limits = audio.Limits(settings.max_audio_bytes, settings.max_audio_seconds)
+    return FeatureStore(model.extractor, cache, model.inference.clip_seconds, model.inference.hop_seconds, limits)
 
 
 def _tracks(catalogue: Catalogue, split: str) -> pd.DataFrame:

@@ -85,11 +85,12 @@ def check_names(field: str, given: dict[str, Any], known: list[str]) -> None:
 
 def recipe_of(config: TrainingConfig) -> Recipe:
     shared = {field.name for field in fields(Recipe)} & set(TrainingConfig.model_fields)
-    return Recipe(**{name: getattr(config, name) for name in shared})
+    told = {name: getattr(config, name) for name in shared}
+    return Recipe(**told | ({"mixup": 0.0} if config.without_sound else {}))  # which blends sounds
 
 
 def augment_of(config: TrainingConfig, model: GenreModel) -> LogMelAugment | None:
-    if config.augmentation == Augmentation():
+    if config.augmentation == Augmentation() or config.without_sound:
         return None
     extractor = model.extractor
     if not isinstance(extractor, LogMelFeatureExtractor):

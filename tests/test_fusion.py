@@ -79,9 +79,8 @@ def test_each_member_scales_the_shared_weight():
     layer = MemberLinear(2, 1, 1)
     layer.weight.data, layer.bias.data = torch.tensor([[3.0]]), torch.tensor([[0.0], [1.0]])
     layer.before.data, layer.after.data = torch.tensor([[1.0], [-1.0]]), torch.tensor([[1.0], [2.0]])
-    one, other = layer(torch.tensor([[2.0], [2.0]]), torch.tensor([0, 1])).flatten().tolist()
+    one, other = layer(torch.tensor([[[2.0]]])).flatten().tolist()
     assert (one, other) == (2 * 3, -2 * 3 * 2 + 1)
-    assert layer(torch.tensor([[[2.0]]]), slice(None)).flatten().tolist() == [one, other]
 
 
 def test_a_missing_feature_is_zeros_and_is_known_to_miss():
@@ -141,6 +140,26 @@ def test_all_members_answer_together():
     hidden = network.encoder(row, torch.tensor([False]))
     probabilities = network.classifier(hidden).softmax(-1).mean(1)
     assert torch.allclose(network(features=row).logits.softmax(-1), probabilities, atol=1e-6)
+
+
+def test_in_training_each_member_learns_by_itself():
+    config = GenreFusionConfig.for_labels("abc", edges=EDGES, width=4, members=2, dropout=0, one_dropout=0)
+    network = stirred(GenreFusionForAudioClassification(config)).train()
+    row, target = torch.from_numpy(feature_row(TRACK))[None], torch.tensor([2])
+    output = network(features=row, labels=target)
+    assert output.logits.shape == (1, 2, 3)
+    losses = [-member.log_softmax(-1)[2] for member in output.logits[0]]
+    assert losses[0] != losses[1]
+    assert output.loss.item() == pytest.approx(sum(losses).item() / 2, rel=1e-5)
+
+
+def test_edges_in_another_order_are_the_same_network():
+    """As a configuration has them that was written with its names sorted."""
+    unsorted = {"tempo": EDGES["tempo"], "energy": EDGES["energy"], "danceability": [0.0, 0.3, 1.0]}
+    encoders = [FeatureEncoder(edges, 4, 1, 1, 0.0) for edges in (unsorted, dict(sorted(unsorted.items())))]
+    row = torch.from_numpy(feature_row(TRACK | {"danceability": 0.7}))[None]
+    one, other = (encoder.encode(row) for encoder in encoders)
+    assert one.equal(other)
 
 
 @pytest.mark.parametrize(

@@ -149,6 +149,8 @@ def require_music(config: TrainingConfig) -> None:
     from genre_lib.data.splits import require_splits
     from genre_lib.errors import CatalogueInvalid
 
+    if config.without_sound:
+        return
     places = [config.data_path] if isinstance(config.data_path, str) else config.data_path or []
     for place in places:
         if place == SYNTHETIC:

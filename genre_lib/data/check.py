@@ -143,6 +143,7 @@ def check(
     catalogue: Catalogue,
     *,
     decode: bool = True,
+    sound: bool = True,
     workers: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> CheckReport:
@@ -153,10 +154,12 @@ def check(
         decode: Decode every file once, to find what is broken, cut off, or there twice; what an
             earlier check decoded is remembered under ``CACHE_PATH``. Without it only files that are missing, artists,
             tags and genre sizes are looked at.
+        sound: Whether there are files at all. Without, only artists and genre sizes are looked at: the tracks are
+            known by the table's columns alone.
         workers: Files that are decoded side by side; as many as there are cores by default.
         progress: Called with the number of files done and their total after each file.
     """
-    heard = list(listen_all(catalogue, decode, workers, progress))
+    heard = list(listen_all(catalogue, decode, workers, progress)) if sound else unheard(catalogue)
     prints = [(number, each.fingerprint) for number, each in enumerate(heard) if each.fingerprint is not None]
     numbers = [number for number, _ in prints]
     found = fingerprint.matches([each for _, each in prints])
@@ -204,6 +207,11 @@ def listen_all(
             if progress:
                 progress(done, len(tracks))
             yield each
+
+
+def unheard(catalogue: Catalogue) -> list[Heard]:
+    """What is known of tracks without their files."""
+    return [Heard(path, "") for path in catalogue.tracks["path"]]
 
 
 def listen(path: str, tag: str | None, decode: bool) -> Heard:
@@ -267,7 +275,10 @@ def repeated(tracks: pd.DataFrame, found: list[Match]) -> Iterator[Finding]:
 
 def artists_in_two(tracks: pd.DataFrame, column: Literal["split", "genre"]) -> Iterator[Finding]:
     artists = tracks["artist"].map(artist_key)
-    for artist, rows in tracks[artists != ""].groupby(artists[artists != ""]):
+    named = tracks[(artists != "") & (tracks[column] != "")]
+    values_of = named.groupby(artists)[column].nunique()
+    suspects = artists[artists.isin(values_of.index[values_of > 1])]
+    for artist, rows in tracks.loc[suspects.index].groupby(suspects):
         values = several(rows[column])
         if values:
             counts = " and ".join(f"{value} ({int((rows[column] == value).sum())})" for value in values)

@@ -13,12 +13,19 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from genre_lib.data.features import FeatureStore
+from genre_lib.data.soundless import SoundlessStore
 from genre_lib.networks.fusion_features import FEATURES
 
 Draw = tuple[int, int]
 """A track's row, and the seed that decides where its clip starts."""
 
 Balance = Literal["none", "sampler", "loss"]
+
+Store = FeatureStore | SoundlessStore
+"""Where clips come from."""
+
+VALID_TRACKS, SOUNDLESS_TRACKS = 8, 512
+"""Tracks that are validated together, with their clips and without any."""
 
 FeatureRows = Mapping[str, np.ndarray]
 """By path, a track's features as :func:`genre_lib.networks.fusion_features.feature_row` has them."""
@@ -39,7 +46,7 @@ class TrackTable:
 
     @classmethod
     def of(
-        cls, tracks: pd.DataFrame, genres: Sequence[str], store: FeatureStore, features: FeatureRows | None = None
+        cls, tracks: pd.DataFrame, genres: Sequence[str], store: Store, features: FeatureRows | None = None
     ) -> TrackTable:
         paths = tracks["path"].tolist()
         ids = {genre: index for index, genre in enumerate(genres)}
@@ -64,7 +71,7 @@ class TrackTable:
 class RandomClips(Dataset):
     """A clip for every draw: {"inputs": [...], "targets": id}, and "features" [13] where the network takes them."""
 
-    def __init__(self, table: TrackTable, store: FeatureStore, margin: float) -> None:
+    def __init__(self, table: TrackTable, store: Store, margin: float) -> None:
         self.table, self.store, self.margin = table, store, margin
 
     def __len__(self) -> int:
@@ -80,7 +87,7 @@ class RandomClips(Dataset):
 class WholeTracks(Dataset):
     """All clips of a track: {"inputs": [clips, ...], "targets": id, "tracks": row}, and "features" [clips, 13]."""
 
-    def __init__(self, table: TrackTable, store: FeatureStore) -> None:
+    def __init__(self, table: TrackTable, store: Store) -> None:
         self.table, self.store = table, store
 
     def __len__(self) -> int:
@@ -157,7 +164,7 @@ class GenreDataModule(LightningDataModule):
         train: pd.DataFrame,
         valid: pd.DataFrame,
         genres: Sequence[str],
-        store: FeatureStore,
+        store: Store,
         *,
         batch_size: int = 16,
         max_clips_per_track: int = 20,
@@ -211,7 +218,7 @@ class GenreDataModule(LightningDataModule):
             rank, world = 0, 1
         return DataLoader(
             WholeTracks(self.valid, self.store),
-            batch_size=8,
+            batch_size=SOUNDLESS_TRACKS if isinstance(self.store, SoundlessStore) else VALID_TRACKS,
             sampler=list(range(rank, len(self.valid), world)),
             collate_fn=concatenate_tracks,
             num_workers=0,

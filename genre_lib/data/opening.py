@@ -14,10 +14,15 @@ def open_catalogue(
     data_path: Path | str | Sequence[Path | str],
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    *,
+    sound: bool = True,
 ) -> Catalogue:
     """A folder, a CSV, the word ``synthetic``, or several of these, with splits.
 
     Splits that are given are kept; missing ones are drawn by :func:`split`.
+
+    Args:
+        sound: whether the files are there to be heard; without, splits are drawn by artist alone.
 
     Raises:
         CatalogueNotFound, CatalogueInvalid: as :func:`genre_lib.data.catalogue.build`, or the tracks cannot be split.
@@ -25,7 +30,9 @@ def open_catalogue(
     names = [data_path] if isinstance(data_path, str | Path) else list(data_path)
     parts = [open_one(name) for name in names]
     catalogue = parts[0] if len(parts) == 1 else concatenate(parts)
-    return catalogue if catalogue.has_splits else split(catalogue, seed, progress)
+    if catalogue.has_splits:
+        return catalogue
+    return split(catalogue, seed, progress) if sound else assign(catalogue, seed=seed)
 
 
 def split(catalogue: Catalogue, seed: int = 0, progress: Callable[[int, int], None] | None = None) -> Catalogue:

@@ -17,6 +17,7 @@ from genre_lib import metrics
 from genre_lib.clips import pool
 from genre_lib.models.augment import LogMelAugment, mixup
 from genre_lib.models.head import freeze_backbone, freeze_front, rest_frozen, rest_norms
+from genre_lib.networks.fusion import by_member
 
 CLIPS_AT_ONCE = 64
 """Clips that validation gives to the network together, so that long tracks need no more memory than short ones."""
@@ -104,11 +105,14 @@ class GenreClassifier(LightningModule):
         return loss
 
     def loss(self, logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Cross entropy with targets [clips, classes], smoothed and weighted.
+        """Cross entropy of logits [clips, classes] or [clips, members, classes] with targets [clips, classes].
+
+        It is smoothed and weighted, and each member learns by itself.
 
         Adding the logarithm of the genres' shares to the logits, in training alone, keeps the frequent ones from
         winning by being frequent (Menon et al. 2021, arXiv:2007.07314).
         """
+        logits, targets = by_member(logits, targets)
         adjusted = logits + self.recipe.logit_adjustment * self.log_prior
         return functional.cross_entropy(
             adjusted, targets, weight=self.class_weights, label_smoothing=self.recipe.label_smoothing

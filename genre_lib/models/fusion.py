@@ -17,7 +17,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 from genre_lib.errors import ConfigurationError
 from genre_lib.models.cnn import GenreCNNForAudioClassification
 from genre_lib.networks.files import GENRE_CNN, GENRE_FUSION, MUSICNN
-from genre_lib.networks.fusion import SHAPES, FusionLayers, FusionShape
+from genre_lib.networks.fusion import SHAPES, FusionLayers, FusionShape, by_member
 from genre_lib.networks.fusion_encoder import MemberLinear
 
 FRONTS = {GENRE_CNN: ("input_norm", "stem", "stem_norm"), MUSICNN: ("input_norm", "banks")}
@@ -64,7 +64,8 @@ class GenreFusionForAudioClassification(FusionLayers, PreTrainedModel):
         logits = self.logits(input_values, features)
         loss = None
         if labels is not None:
-            loss = functional.cross_entropy(logits.float(), labels, label_smoothing=self.config.label_smoothing)
+            each, labels = by_member(logits.float(), labels)
+            loss = functional.cross_entropy(each, labels, label_smoothing=self.config.label_smoothing)
         output = SequenceClassifierOutput(loss=loss, logits=logits)
         return output.to_tuple() if return_dict is False else output
 

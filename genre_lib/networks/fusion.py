@@ -34,7 +34,8 @@ class FusionShape:
             ``descriptors``, those that we compute of the sound, or ``catalogue``, which whoever asks must bring.
         edges: statistics of the training tracks, by which features are scaled: see
             :func:`genre_lib.networks.fusion_features.bin_edges`.
-        width, depth, members: of the network over the features: its layers' size and number, and how many share it.
+        width, depth, members: of the network over the features: its layers' size and number, and how many share its
+            weights, each with scales of its own; what they say is averaged.
         dropout: share of the embeddings dropped in training.
         audio_dropout: share of the clips that are learned by their features alone.
         features_dropout: share of the clips that are learned by their sound alone.
@@ -87,6 +88,18 @@ def audio_shape(stored: Mapping[str, Any]) -> Any:
     return SHAPES[kind](**{name.name: stored[name.name] for name in fields(SHAPES[kind]) if name.name in stored})
 
 
+def by_member(logits: torch.Tensor, targets: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Each member's answers as rows of their own, with their targets; logits [batch, genres] stay as they are.
+
+    Args:
+        logits: [batch, members, genres].
+        targets: [batch] or [batch, genres].
+    """
+    if logits.ndim == 2:
+        return logits, targets
+    return logits.flatten(0, 1), targets.repeat_interleave(logits.shape[1], 0)
+
+
 class FusionLayers(nn.Module):
     """Backbone of the audio, encoder of the features and the head ``classifier`` over both.
 
@@ -109,14 +122,14 @@ class FusionLayers(nn.Module):
     def logits(self, input_values: torch.Tensor | None = None, features: torch.Tensor | None = None) -> torch.Tensor:
         """Log-mels [batch, mels, frames] and features [batch, 13] → logits [batch, genres].
 
-        Either may be left out; a feature that is NaN is missing.
+        Either may be left out; a feature that is NaN is missing. In training each member answers for itself, and is to
+        learn by itself: [batch, members, genres].
         """
         audio, audio_known, features = self.inputs(input_values, features)
         own = self.encoder(features, audio_known)
-        if self.training:
-            return self.classifier(torch.cat([self.dropout(audio), own], 1))
-        each = self.classifier(torch.cat([audio[:, None].expand(-1, own.shape[1], -1), own], 2))
-        return each.float().log_softmax(-1).logsumexp(1)
+        heard = self.dropout(audio[:, None].expand(-1, own.shape[1], -1))
+        each = self.classifier(torch.cat([heard, own], 2))
+        return each if self.training else each.float().log_softmax(-1).logsumexp(1)
 
     def inputs(
         self, input_values: torch.Tensor | None, features: torch.Tensor | None

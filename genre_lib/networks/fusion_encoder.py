@@ -9,14 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from genre_lib.networks.fusion_features import FEATURES, KEY, KEYS, MODE, MODES
-
-Member = torch.Tensor | slice
-"""Which member answers for each row [batch], or all of them."""
-
+from genre_lib.networks.fusion_features import FEATURES, KEY, KEYS, MEASURED, MODE, MODES
 
 class MemberLinear(nn.Module):
-    """A linear layer with scales and a bias for each member: [..., inputs] → [..., outputs].
+    """A linear layer with scales and a bias for each member: [..., members or 1, inputs] → [..., members, outputs].
 
     The weight is shared, after BatchEnsemble (Wen, Tran and Ba 2020, arXiv:2002.06715) as TabM has it for tables
     (Gorishniy, Kotelnikov and Babenko 2024, arXiv:2410.24210).
@@ -29,14 +25,12 @@ class MemberLinear(nn.Module):
         self.after = nn.Parameter(torch.empty(members, outputs))
         self.bias = nn.Parameter(torch.empty(members, outputs))
 
-    def forward(self, x: torch.Tensor, member: Member) -> torch.Tensor:
-        return functional.linear(x * self.before[member], self.weight) * self.after[member] + self.bias[member]
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return functional.linear(x * self.before, self.weight) * self.after + self.bias
 
 
 class FeatureEncoder(nn.Module):
-    """Features [batch, 13], NaN where missing → embeddings [batch, members, width], or [batch, width] in training.
-
-    In training each row is answered by one member, the next row by the next; else all answer.
+    """Features [batch, 13], NaN where missing → each member's embeddings [batch, members, width].
 
     Args:
         edges: bins' edges of each measured feature; one without them is never looked at.
@@ -45,7 +39,7 @@ class FeatureEncoder(nn.Module):
 
     def __init__(self, edges: Mapping[str, list[float]], width: int, depth: int, members: int, dropout: float) -> None:
         super().__init__()
-        self.edges, self.members = dict(edges), members
+        self.edges = {name: edges[name] for name in MEASURED if name in edges}  # a file may have them in another order
         bins = sum(len(cuts) - 1 for cuts in self.edges.values())
         inputs = bins + KEYS + MODES + KEYS * MODES + len(FEATURES) + 1
         sizes = [inputs, *[width] * depth]
@@ -53,12 +47,9 @@ class FeatureEncoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, features: torch.Tensor, audio_known: torch.Tensor) -> torch.Tensor:
-        hidden = torch.cat([self.encode(features), audio_known[:, None].to(features.dtype)], 1)
-        member: Member = torch.arange(len(hidden), device=hidden.device) % self.members
-        if not self.training:
-            hidden, member = hidden[:, None], slice(None)
+        hidden = torch.cat([self.encode(features), audio_known[:, None].to(features.dtype)], 1)[:, None]
         for layer in self.layers:
-            hidden = self.dropout(functional.relu(layer(hidden, member)))
+            hidden = self.dropout(functional.relu(layer(hidden)))
         return hidden
 
     def encode(self, features: torch.Tensor) -> torch.Tensor:
