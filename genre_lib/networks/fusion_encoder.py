@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from genre_lib.networks.fusion_features import FEATURES, KEY, KEYS, MEASURED, MODE, MODES
 
+
 class MemberLinear(nn.Module):
     """A linear layer with scales and a bias for each member: [..., members or 1, inputs] → [..., members, outputs].
 
