@@ -154,6 +154,10 @@ class GenresUnknown(RequestError):
     """The catalogue has no tracks of a genre that was asked for."""
 
 
+class FeaturesRefused(RequestError):
+    """Features of a track came for a model that takes none."""
+
+
 class PathNotAllowed(RequestError):
     """A path leads out of the folders that requests may name."""
 

@@ -190,6 +190,14 @@ class Predictor:
         """Whether the sound is of any use to the model: to one of a catalogue's features alone it is not."""
         return self.features_source != CATALOGUE or self.network.config.audio is not None
 
+    def ignorance(self, features: Features | None) -> str | None:
+        """Why a prediction means nothing that was made without features, in a sentence, or None."""
+        if self.hears or np.isfinite(feature_row(features or {})).any():
+            return None
+        return (
+            f"{self.model.name or 'The model'} goes by features alone, and none is known, so its genres mean nothing."
+        )
+
     def told(self, tracks: Sequence[Features]) -> list[TrackPrediction]:
         """Predict tracks of which features alone are known; any may be left out.
 
@@ -250,7 +258,7 @@ class Predictor:
         features = self.describe(source, limits) if features is None else features
         track = self.waveform(audio.waveform, timeline=timeline, features=features)
         path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
-        return replace(track, path=path, warning=doubt(audio))
+        return replace(track, path=path, warning=doubt(audio) or self.ignorance(features))
 
     def files(
         self,
@@ -273,7 +281,9 @@ class Predictor:
 
         def decode(path: str | os.PathLike) -> _Decoded:
             given = known.get(os.fspath(path))
-            return _decode(path, self.model.sample_rate, limits, lambda: given or self.describe(path, limits))
+            return _decode(
+                path, self.model.sample_rate, limits, lambda: self.describe(path, limits) if given is None else given
+            )
 
         for decoded in _decoded_ahead(paths, decode, workers, self._is_batch):
             yield from self._rows_of(decoded, timeline)
@@ -343,7 +353,8 @@ class Predictor:
             if item.error:
                 yield TrackPrediction(path=item.path, error=str(item.error), code=item.error.code)
             elif item.audio:
-                yield replace(next(tracks), path=item.path, warning=doubt(item.audio))
+                warning = doubt(item.audio) or self.ignorance(item.features)
+                yield replace(next(tracks), path=item.path, warning=warning)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ import gc
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
@@ -19,12 +21,14 @@ from genre_lib.cli.rows import RowFormat, clock, find_all, format_of, require_no
 from genre_lib.errors import AudioError, ConfigurationError
 
 if TYPE_CHECKING:
-    from genre_lib.inference import TrackPrediction
+    from genre_lib.inference import Features, Predictor, TrackPrediction
     from genre_lib.settings import Settings
 
 
 def predict(
-    paths: Annotated[list[Path], typer.Argument(help="Files, and folders, which are walked.", metavar="PATH…")],
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files, and folders, which are walked.", metavar="PATH…")
+    ] = None,
     model: ModelOption = None,
     top_k: Annotated[int, typer.Option(min=1, help="Genres a track, the likeliest first.")] = 3,
     format: Annotated[
@@ -33,6 +37,10 @@ def predict(
     ] = None,
     output: Annotated[Path | None, typer.Option(help="File to write, in place of standard output.")] = None,
     timeline: Annotated[bool, typer.Option("--timeline", help="The genre over the length of a track, too.")] = False,
+    features: Annotated[
+        Path | None,
+        typer.Option(help="CSV with path and Spotify's audio features; without PATH its tracks are predicted."),
+    ] = None,
 ) -> None:
     """Predict the genres of tracks. A file that cannot be read is a row with its error; then the exit code is 1."""
     format = format or format_of(output)
@@ -41,23 +49,44 @@ def predict(
     if output:
         require_writable(output)
         require_no_audio(output)
+    if not paths and not features:
+        raise ConfigurationError("Name files or folders to predict, or a table of --features.")
     settings = get_settings()
     folder = model_folder(model, settings)
-    files, absent = find_all(paths)
+    known = known_features(features)
+    files, absent = find_all(paths) if paths else ([Path(path) for path in known], [])
     with sink(output) as file:
         write = {"table": write_table, "jsonl": write_jsonl, "csv": write_csv}[format.value]
         quiet = format is not RowFormat.table and output is None and sys.stdout.isatty()
-        tracks = counted(predicted(files, absent, folder, timeline, settings), len(files) + len(absent), quiet)
+        tracks = counted(predicted(files, absent, folder, timeline, settings, known), len(files) + len(absent), quiet)
         failed = write(file, tracks, top_k)
     if failed:
         say(f"{failed} of {len(files) + len(absent)} could not be predicted.")
         raise typer.Exit(1)
 
 
+def known_features(table: Path | None) -> dict[str, Features]:
+    """By absolute path, what the table says of each track."""
+    if table is None:
+        return {}
+    from genre_lib.data.feature_table import read_features
+
+    return dict(read_features(table))
+
+
 def predicted(
-    files: list[Path], absent: list[tuple[Path, AudioError]], folder: Path, timeline: bool, settings: Settings
+    files: list[Path],
+    absent: list[tuple[Path, AudioError]],
+    folder: Path,
+    timeline: bool,
+    settings: Settings,
+    known: dict[str, Features],
 ) -> Iterator[TrackPrediction]:
-    """A row for every file, and one for every path that led to none."""
+    """A row for every file, and one for every path that led to none.
+
+    Args:
+        known: features by absolute path; a track of these that has no file is predicted by them alone.
+    """
     from genre_lib.audio import Limits
     from genre_lib.memory import keep_freed
 
@@ -67,9 +96,32 @@ def predicted(
     keep_freed()
     limits = Limits(settings.max_audio_bytes, settings.max_audio_seconds)
     predictor = Predictor.from_folder(folder, device=settings.device)
-    yield from predictor.files(files, timeline=timeline, limits=limits)
+    if known:
+        require_features(predictor)
+    for is_heard, group in groupby(files, lambda file: has_sound(predictor, file, known)):
+        names = [str(file) for file in group]
+        told = [known.get(str(Path(name).absolute())) for name in names]
+        if is_heard:
+            given = {name: features for name, features in zip(names, told, strict=True) if features is not None}
+            yield from predictor.files(names, timeline=timeline, limits=limits, features=given)
+        else:
+            yield from map(named, predictor.told([features or {} for features in told]), names)
     for path, error in absent:
         yield TrackPrediction(path=str(path), error=str(error), code=error.code)
+
+
+def require_features(predictor: Predictor) -> None:
+    if predictor.features_source is None:
+        raise ConfigurationError(f"{predictor.model.name} goes by the sound alone; leave --features out.")
+
+
+def has_sound(predictor: Predictor, file: Path, known: dict[str, Features]) -> bool:
+    """Whether a track is heard; what only the table knows is not."""
+    return str(file.absolute()) not in known or (predictor.hears and file.is_file())
+
+
+def named(track: TrackPrediction, path: str) -> TrackPrediction:
+    return replace(track, path=path)
 
 
 @contextlib.contextmanager

@@ -226,7 +226,19 @@ def read(csv_path: Path | str) -> Catalogue:
 
 
 def parse(csv_path: Path) -> pd.DataFrame:
-    """The table as text, header names folded to lower case."""
+    """The table as text, with the columns that a catalogue needs."""
+    table = as_text(csv_path)
+    missing = [name for name in REQUIRED if name not in table]
+    if missing:
+        raise CatalogueInvalid(
+            f"A catalogue needs the columns path and genre; {' and '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing, came: {', '.join(table.columns)}."
+        )
+    return table
+
+
+def as_text(csv_path: Path) -> pd.DataFrame:
+    """Any table as text, header names folded to lower case."""
     try:
         content = csv_path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -241,12 +253,6 @@ def parse(csv_path: Path) -> pd.DataFrame:
             f"It should be a table of comma-separated values with a line for each track: {table_fault(error)}."
         ) from error
     table.columns = [str(name).strip().casefold() for name in table.columns]
-    missing = [name for name in REQUIRED if name not in table]
-    if missing:
-        raise CatalogueInvalid(
-            f"A catalogue needs the columns path and genre; {' and '.join(missing)} "
-            f"{'is' if len(missing) == 1 else 'are'} missing, came: {', '.join(table.columns)}."
-        )
     return table
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from genre_lib import audio
+from genre_lib.errors import FeaturesRefused
 from genre_lib.inference import Predictor
 from genre_lib.service import metrics
 from genre_lib.service.decoding import Decoded, Decoder
@@ -82,6 +83,8 @@ class BatchPredictor:
             model = fingerprint(predictor.model)
         except Exception as error:
             return {i: refusal(error) for i in group}
+        refused = {i: refusal(why) for i, request in group.items() if (why := misfit(predictor, request))}
+        group = {i: request for i, request in group.items() if i not in refused}
         kept = {i: heard for i, request in group.items() if (heard := self.cache.get((request.content, model)))}
         found = {i: hit(predictor, group[i], heard) for i, heard in kept.items()}
         missed = {i: request for i, request in group.items() if i not in kept}
@@ -91,7 +94,7 @@ class BatchPredictor:
                 self.cache.put((missed[first].content, model), outcome.heard)
             found |= self.shared(predictor, missed, first, outcome)
         count(hits=len(group) - len(wanted), misses=len(wanted))
-        return found
+        return found | refused
 
     def shared(self, predictor: Predictor, missed: Numbered, first: int, outcome: Outcome) -> dict[int, Answer]:
         """Answers to the first request and to the others with its content."""
@@ -113,15 +116,21 @@ class BatchPredictor:
             yield from self.passed(predictor, good, features).items()
 
     def described(self, predictor: Predictor, wanted: Numbered) -> dict[int, Any]:
-        """What the model wants to know of each track beside its sound, computed in the decoder's threads, or an error.
+        """What the model wants to know of each track beside its sound, or an error.
 
-        Nothing for a model that hears the sound alone.
+        It is what came with the request, or else computed in the decoder's threads. Nothing for a model that hears the
+        sound alone.
         """
         if predictor.features_source is None:
             return {}
         limits = self.decoder.limits
-        begun = {i: self.decoder.threads.submit(predictor.describe, wanted[i].path, limits) for i in wanted}
-        return {i: future.exception() or future.result() for i, future in begun.items()}
+        given = {i: request.features for i, request in wanted.items() if request.features is not None}
+        begun = {
+            i: self.decoder.threads.submit(predictor.describe, request.path, limits)
+            for i, request in wanted.items()
+            if i not in given
+        }
+        return given | {i: future.exception() or future.result() for i, future in begun.items()}
 
     def passed(
         self, predictor: Predictor, part: dict[int, audio.Audio], features: dict[int, Any]
@@ -144,6 +153,15 @@ class BatchPredictor:
             i: Outcome(Heard.of(decoded, own), len(part))
             for (i, decoded), own in zip(part.items(), logits, strict=True)
         }
+
+
+def misfit(predictor: Predictor, request: PredictRequest) -> FeaturesRefused | None:
+    """Why the model cannot be asked like this."""
+    if request.features is None or predictor.features_source is not None:
+        return None
+    return FeaturesRefused(
+        f"{predictor.model.name} goes by the sound alone; leave features out, or name another model."
+    )
 
 
 def count(hits: int, misses: int) -> None:
@@ -183,7 +201,7 @@ def told(predictor: Predictor, request: PredictRequest, heard: Heard, headers: d
     said["predictions"] = row["predictions"]
     if request.timeline:
         said["timeline"] = row["timeline"]
-    if warning := heard.warning(request.filename):
+    if warning := heard.warning(request.filename) or predictor.ignorance(request.features):
         said["warning"] = warning
     return Answer(200, said, headers)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from genre_lib.cache import combine
 from genre_lib.service.errors import answer_to
 
 
@@ -27,11 +29,14 @@ class PredictRequest(TrackRequest):
     timeline: bool = False
     digest: str | None = None
     """SHA-256 of the content, in hex; what comes without one is predicted anew."""
+    features: dict[str, float | None] | None = None
+    """What the client knows of it beside its sound."""
 
     @property
     def content(self) -> str:
-        """The same for the same content, as far as that is known."""
-        return self.digest or self.path
+        """The same for the same content with the same features, as far as that is known."""
+        sound = self.digest or self.path
+        return sound if self.features is None else combine(sound, json.dumps(self.features, sort_keys=True))
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from genre_lib.service.bodies import Files, RequestBody
 from genre_lib.service.errors import responses
 from genre_lib.service.messages import Answer, PredictRequest
 from genre_lib.service.schemas import PredictAnswer
+from genre_lib.service.track_features import TrackFeatures
 from genre_lib.service.tracks import Source, laid_down
 
 router = APIRouter(tags=["prediction"])
@@ -41,7 +42,13 @@ class Asked(RequestBody):
     timeline: bool = Field(False, description="Answer with the genre over the length of the track, too.")
 
 
-class AskedByUrl(Asked):
+class AskedOfOne(Asked):
+    """What is asked of a single track."""
+
+    features: TrackFeatures | None = None
+
+
+class AskedByUrl(AskedOfOne):
     """A track by its address, and what is asked of it."""
 
     audio_url: Url
@@ -59,7 +66,7 @@ FILE = Files("file")
     dependencies=[Depends(may_read)],
     openapi_extra=bodies.documented(
         AskedByUrl,
-        Asked,
+        AskedOfOne,
         FILE,
         a_track_on_the_web={"audio_url": "https://example.com/song.mp3", "top_k": 3},
         over_its_length={"audio_url": "https://example.com/song.mp3", "top_k": 1, "timeline": True},
@@ -71,14 +78,16 @@ async def predict(request: Request) -> JSONResponse:
     Requests that come at the same time are predicted together: `X-Batch-Size` says how many tracks shared the pass. The
     same audio is not predicted twice: then it says `X-Cache: hit`.
     """
-    async with bodies.read(request, AskedByUrl, Asked, FILE) as body:
+    async with bodies.read(request, AskedByUrl, AskedOfOne, FILE) as body:
         asked = body.fields
         source = asked.audio_url if isinstance(asked, AskedByUrl) else body.files[0]
-        answer = await answer_for(source, asked, request.app.state)
+        answer = await answer_for(source, asked, request.app.state, asked.features)
     return JSONResponse(answer.content, answer.status, headers=answer.headers)
 
 
-async def answer_for(source: Source, asked: Asked, state: State) -> Answer:
+async def answer_for(
+    source: Source, asked: Asked, state: State, features: dict[str, float | None] | None = None
+) -> Answer:
     """The worker's answer about one track.
 
     Raises:
@@ -86,7 +95,7 @@ async def answer_for(source: Source, asked: Asked, state: State) -> Answer:
     """
     async with laid_down(source, state) as track:
         question = PredictRequest(
-            track.path, track.name, asked.model_name or None, asked.top_k, asked.timeline, track.digest
+            track.path, track.name, asked.model_name or None, asked.top_k, asked.timeline, track.digest, features
         )
         answer: Answer = await state.worker.ask(question)
         return answer
