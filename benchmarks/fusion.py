@@ -10,8 +10,8 @@ track is on both sides. Boosting learns from all other rows; of these the networ
 
 ``sound``: a folder of music with train and valid tracks, learned by its sound alone
 (``experiments/finetune_all.yaml``), by our descriptors alone, and by both (``experiments/finetune_features.yaml``).
-The same seed draws the same clips for all three. What has both is asked again without its sound, without its features,
-and without a group of them.
+The same seed draws the same clips for all three, and the last epoch's weights are kept. What has both is asked again
+without its sound, without its features, and without a group of them.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def apart(groups: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.n
     return next(GroupShuffleSplit(1, test_size=share, random_state=seed).split(groups, groups=groups))
 
 
-def boosted(table: pd.DataFrame, seed: int, **settings: Any) -> Names:
+def boosted(table: pd.DataFrame, seed: int, settings: dict[str, Any]) -> Names:
     """What gradient boosting says of the test rows."""
     known = [name for name in FEATURES if name in table]
     is_test = table["split"] == "test"
@@ -111,8 +112,8 @@ def compare_on_table(path: Path, seeds: int, base_model: str) -> pd.DataFrame:
     """Each way's scores over the splits, and how far it is above tuned boosting on the same split."""
     table = songs(path)
     ways: dict[str, Callable[[pd.DataFrame, int], Names]] = {
-        **{name: lambda rows, seed, s=settings: boosted(rows, seed, **s) for name, settings in BOOSTING.items()},
-        "features alone": lambda rows, seed: learned(rows, seed, base_model),
+        **{name: partial(boosted, settings=settings) for name, settings in BOOSTING.items()},
+        "features alone": partial(learned, base_model=base_model),
     }
     scores = []
     for seed in range(seeds):
@@ -143,7 +144,7 @@ def over_splits(scores: pd.DataFrame) -> pd.DataFrame:
 def train(catalogue: Catalogue, seed: int, base_model: str, folder: str, **changes: Any) -> Predictor:
     """A model of the catalogue's train tracks; changes to an experiment's fields say by what it learns."""
     experiment = "finetune_features" if changes.get("features") else "finetune_all"
-    asked = load_experiment(REPOSITORY / "experiments" / f"{experiment}.yaml") | changes
+    asked = load_experiment(REPOSITORY / "experiments" / f"{experiment}.yaml") | LAST_EPOCH | changes
     run = tempfile.mkdtemp(dir=folder)
     result = fit(asked | {"base_model": base_model, "run_path": run, "seed": seed, "progress": False}, catalogue)
     return Predictor.from_folder(result.model_folder, device="cpu")
@@ -195,7 +196,7 @@ def over_tracks(targets: Names, said: Mapping[str, Sequence[Names]]) -> pd.DataF
     draws = np.random.default_rng(0).multinomial(len(targets), [1 / len(targets)] * len(targets), size=2000)
 
     def mean(statistic: metrics.Statistic, way: str, weights: np.ndarray | None = None) -> Any:
-        return np.mean([statistic(targets, names, weights) for names in said[way]], axis=0)
+        return np.mean(np.array([statistic(targets, names, weights) for names in said[way]]), axis=0)
 
     rows = {}
     for way in said:
@@ -214,6 +215,9 @@ def interval(name: str, value: float, draws: np.ndarray) -> dict[str, float]:
     return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
+LAST_EPOCH: dict[str, Any] = {"evaluation_strategy": "no", "early_stopping_patience": None}
+"""The valid tracks are for scores here, and choose nothing."""
+
 FEATURES_ALONE: dict[str, Any] = {"audio_dropout": 1, "freeze": "none", "learning_rate": 3e-3, "mixup": 0.0}
 """Nothing is heard, so nothing rests, and a small network learns faster than the one over the sound."""
 
@@ -222,7 +226,10 @@ FEATURES_ALONE: dict[str, Any] = {"audio_dropout": 1, "freeze": "none", "learnin
 
 
 def score(targets: Names, said: Names) -> dict[str, float]:
-    return {"accuracy": metrics.accuracy(targets, said), "macro_f1": metrics.macro_f1(targets, said)}
+    return {
+        "accuracy": float(metrics.accuracy(targets, said)),
+        "macro_f1": float(metrics.macro_f1(targets, said)),
+    }
 
 
 def main() -> None:

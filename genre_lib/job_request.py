@@ -41,7 +41,8 @@ FIELDS: dict[str, str] = {"epochs": "num_epochs"} | {
         *("gradient_clip", "freeze", "label_smoothing", "ema_decay", "clip_seconds", "hop_seconds"),
         *("max_clips_per_track", "clips_per_epoch", "class_balance", "logit_adjustment", "augmentation", "mixup"),
         *("mixup_share", "evaluation_strategy", "eval_steps", "keep", "early_stopping_patience", "seed"),
-        *("precision", "strict", "features", "audio_dropout", "features_dropout", "feature_network"),
+        *("precision", "strict", "features", "audio_dropout", "features_dropout"),
+        *("features_learning_rate", "feature_network"),
     )
 }
 """Settings that a client may change, and their names in :class:`TrainingConfig`."""

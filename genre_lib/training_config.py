@@ -112,6 +112,9 @@ class TrainingConfig(BaseModel):
         0.25, ge=0, le=1, description="Share of the clips learned by their features alone; 1: a model without sound."
     )
     features_dropout: float = Field(0.25, ge=0, le=1, description="Share of the clips learned by their sound alone.")
+    features_learning_rate: float | None = Field(
+        None, gt=0, le=1, description="Highest learning rate of the network over the features; none: learning_rate."
+    )
     feature_network: dict[str, Any] = Field(
         {}, description="Of the network over the features: width, depth, members, dropout, one_dropout."
     )

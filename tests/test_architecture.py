@@ -23,7 +23,10 @@ ROWS: list[set[str]] = [
         *("models.fusion", "models.musicnn", "models.musicnn_weights", "models.tensorflow_checkpoint"),
         *("descriptors", "metrics", "plots.*", "spotify", "spotify.*"),
     },
-    {"data.features", "data.datamodule", "models.classifier", "inference", "runs", "registry"},
+    {
+        *("data.features", "data.feature_table", "data.soundless", "data.datamodule"),
+        *("models.classifier", "inference", "runs", "registry"),
+    },
     {
         "training",
         "training_features",

@@ -15,6 +15,7 @@ from genre_lib.models.classifier import (
     track_scores,
 )
 from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
+from genre_lib.models.fusion import GenreFusionConfig, GenreFusionForAudioClassification
 
 
 @pytest.fixture
@@ -36,6 +37,16 @@ def test_only_tensors_of_two_dimensions_decay(network):
     assert decaying["weight_decay"] == 0.1 and others["weight_decay"] == 0.0
     assert all(p.ndim >= 2 for p in decaying["params"]) and all(p.ndim < 2 for p in others["params"])
     assert len(decaying["params"]) + len(others["params"]) == len(list(network.parameters()))
+
+
+def test_the_network_over_features_may_learn_faster():
+    config = GenreFusionConfig.for_labels("abc", edges={"energy": [0.0, 1.0]}, width=4, members=2, depth=1)
+    network = GenreFusionForAudioClassification(config)
+    groups = parameter_groups(network, 0.1, 0.5)
+    assert [group.get("lr") for group in groups] == [None, None, 0.5, 0.5]
+    assert sum(len(group["params"]) for group in groups) == len(list(network.parameters()))
+    assert {id(p) for group in groups[2:] for p in group["params"]} == {id(p) for p in network.encoder.parameters()}
+    assert len(parameter_groups(network, 0.1)) == 2
 
 
 def test_the_loss_is_the_smoothed_cross_entropy(network):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,8 @@ import torch
 from transformers import pipeline
 
 import genre_lib
+from genre_lib import registry
+from genre_lib.audio import Limits
 from genre_lib.errors import ConfigurationError, ModelInvalid
 from genre_lib.inference import Predictor, load_model
 from genre_lib.models.folder import GenreModel, InferenceSettings, load, save
@@ -20,6 +23,12 @@ from genre_lib.networks.files import is_plain
 from genre_lib.networks.fusion import FusionConfig, GenreFusion
 from genre_lib.networks.fusion_encoder import FeatureEncoder, MemberLinear, piecewise_linear
 from genre_lib.networks.fusion_features import FEATURES, bin_edges, feature_row
+from genre_lib.service.batch import BatchPredictor
+from genre_lib.service.messages import PredictRequest
+from genre_lib.service.model_cache import ModelCache
+from genre_lib.service.prediction_cache import PredictionCache
+from genre_lib.service.status import WorkerStatus
+from genre_lib.settings import get_settings
 
 STARTER = Path(genre_lib.__file__).resolve().parents[1] / "pretrained" / "genre_classifier"
 EDGES = {"energy": [0.0, 0.5, 1.0], "tempo": [60.0, 120.0, 200.0]}
@@ -261,22 +270,54 @@ def test_a_model_of_catalogue_features_gets_none_of_ours(tiny_model):
     assert np.array_equal(predictor.waveform(waveform).logits, predictor.waveform(waveform, features={}).logits)
 
 
-def test_the_service_describes_what_it_predicts(fused, tmp_path, write_wav, tone):
-    from genre_lib.audio import Limits
-    from genre_lib.service.batch import BatchPredictor
-    from genre_lib.service.messages import PredictRequest
-    from genre_lib.service.model_cache import ModelCache
-    from genre_lib.service.status import WorkerStatus
-    from genre_lib.settings import get_settings
+def test_features_alone_are_enough_for_any_that_takes_them(fused, tiny_model):
+    predictor = Predictor(fused, device="cpu")
+    (track, other) = predictor.told([TRACK, {}])
+    expected = predictor.network(features=torch.from_numpy(feature_row(TRACK))[None]).logits[0]
+    assert np.allclose(track.logits, expected.detach(), atol=1e-5)
+    assert (track.duration, track.error) == (None, None)
+    assert not np.allclose(other.logits, track.logits, atol=1e-4)
+    with pytest.raises(ConfigurationError, match="takes no features"):
+        Predictor.from_folder(tiny_model, device="cpu").told([TRACK])
 
+
+def test_features_known_to_be_missing_are_not_computed(fused, tmp_path, write_wav, tone):
+    path = write_wav(tmp_path / "a.wav", tone(4.0))
+    predictor = Predictor(fused, device="cpu")
+    (row,) = predictor.files([path], features={str(path): {}})
+    assert np.allclose(row.logits, predictor.file(path, features={}).logits, atol=1e-5)
+    assert not np.allclose(row.logits, predictor.file(path).logits, atol=1e-4)
+
+
+@pytest.fixture
+def served(fused, tmp_path, tiny_model) -> BatchPredictor:
     settings = get_settings(model_path=fused.folder, models_path=tmp_path / "models", device="cpu")
+    registry.publish(tiny_model, "sound", settings)
     models = ModelCache(settings, lambda folder: Predictor.from_folder(folder, device="cpu"))
     models.start()
+    return BatchPredictor(models, Limits(), WorkerStatus(), PredictionCache(2**20))
+
+
+def test_the_service_takes_features_and_keeps_answers_apart_by_them(served, tmp_path, write_wav, tone):
+    path = write_wav(tmp_path / "a.wav", tone(4.0))
+    asked = [PredictRequest(str(path), "a", digest="0" * 64, features=known) for known in (None, TRACK, {}, TRACK)]
+    answers = served.answers(asked)
+    assert [answer.status for answer in answers] == [200] * 4
+    predictor = served.models.active
+    for request, answer in zip(asked, answers, strict=True):
+        (expected,) = predictor.file(path, features=request.features).top(1)
+        assert answer.content["predictions"][0]["confidence"] == pytest.approx(expected.confidence, abs=1e-5)
+    assert answers[3].headers == {"X-Cache": "hit"}
+    refused, fine = served.answers([replace(asked[n], model_name="sound") for n in (1, 0)])
+    assert (refused.status, refused.content["code"], fine.status) == (422, "features_refused", 200)
+
+
+def test_the_service_describes_what_it_predicts(served, tmp_path, write_wav, tone):
+    models = served.models
     paths = [write_wav(tmp_path / f"{n}.wav", tone(4.0, 220.0 * n)) for n in (1, 2)]
     broken = tmp_path / "broken.wav"
     broken.write_text("no audio at all")
-    batch = BatchPredictor(models, Limits(), WorkerStatus())
-    answers = batch.answers([PredictRequest(str(path), path.name, top_k=1) for path in (*paths, broken)])
+    answers = served.answers([PredictRequest(str(path), path.name, top_k=1) for path in (*paths, broken)])
     assert [answer.status for answer in answers] == [200, 200, 415]
     for path, answer in zip(paths, answers, strict=False):
         (expected,) = models.active.file(path).top(1)

@@ -84,6 +84,33 @@ def test_an_address_is_handed_on_as_a_file(client: TestClient, music: str, tmp_p
     assert not left_in(tmp_path)
 
 
+def test_features_are_handed_on_from_json_and_from_a_form(client: TestClient, music: str):
+    client.post("/predict", json={"audio_url": f"{music}/one.mp3", "features": {"tempo": 120, "energy": None}})
+    client.post("/predict", files=FILE, data={"features": '{"key": 9}'})
+    client.post("/predict", files=FILE)
+    assert [asked.features for asked in worker_of(client).requests] == [
+        {"tempo": 120, "energy": None},
+        {"key": 9},
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("features", "says"),
+    [
+        ('{"tmepo": 120}', "no feature 'tmepo'; there are danceability"),
+        ("fast", "should be a JSON object such as"),
+        ("[1]", "valid dictionary"),
+        ('{"tempo": "fast"}', "valid number"),
+    ],
+)
+def test_features_that_are_none_are_refused(client: TestClient, features: str, says: str):
+    response = client.post("/predict", files=FILE, data={"features": features})
+    assert is_error(response, 422, "invalid_request")
+    assert says in response.json()["detail"]
+    assert not worker_of(client).requests
+
+
 def test_an_address_that_cannot_be_fetched_is_told(client: TestClient, music: str, tmp_path: Path):
     assert is_error(client.post("/predict", json={"audio_url": "http://127.0.0.1:1/x.mp3"}), 422, "url_refused")
     assert is_error(client.post("/predict", json={"audio_url": f"{music}/none.mp3"}), 502, "url_unreachable")

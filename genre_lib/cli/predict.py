@@ -50,7 +50,7 @@ def predict(
         require_writable(output)
         require_no_audio(output)
     if not paths and not features:
-        raise ConfigurationError("Name files or folders to predict, or a table of --features.")
+        raise ConfigurationError("Missing argument PATH…: name files or folders to predict, or a table of --features.")
     settings = get_settings()
     folder = model_folder(model, settings)
     known = known_features(features)

@@ -17,7 +17,7 @@ from genre_lib import metrics
 from genre_lib.clips import pool
 from genre_lib.models.augment import LogMelAugment, mixup
 from genre_lib.models.head import freeze_backbone, freeze_front, rest_frozen, rest_norms
-from genre_lib.networks.fusion import by_member
+from genre_lib.networks.fusion import FusionLayers, by_member
 
 CLIPS_AT_ONCE = 64
 """Clips that validation gives to the network together, so that long tracks need no more memory than short ones."""
@@ -28,6 +28,7 @@ class Recipe:
     """How the network learns; the training configuration explains each field."""
 
     learning_rate: float = 2e-5
+    features_learning_rate: float | None = None
     weight_decay: float = 0.01
     warmup_steps: int = 500
     max_warmup_share: float = 0.1
@@ -130,9 +131,9 @@ class GenreClassifier(LightningModule):
             self.log(name, value, rank_zero_only=False, sync_dist=False)
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(
-            parameter_groups(self.network, self.recipe.weight_decay), lr=self.recipe.learning_rate
-        )
+        recipe = self.recipe
+        groups = parameter_groups(self.network, recipe.weight_decay, recipe.features_learning_rate)
+        optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)
         total = int(self.trainer.estimated_stepping_batches)
         warmup = min(self.recipe.warmup_steps, int(total * self.recipe.max_warmup_share))
         final = self.recipe.final_learning_rate / self.recipe.learning_rate
@@ -161,15 +162,26 @@ def track_scores(logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
     }
 
 
-def parameter_groups(network: torch.nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(
+    network: torch.nn.Module, weight_decay: float, features_learning_rate: float | None = None
+) -> list[dict[str, Any]]:
     """Weights that decay, and those that do not: biases and scales of norms, tensors of fewer than two dimensions.
 
-    After nanoGPT's ``configure_optimizers`` and beat_this's ``pl_module.py``.
+    After nanoGPT's ``configure_optimizers`` and beat_this's ``pl_module.py``. The network over features, where there is
+    one and it has a learning rate of its own, makes two groups more.
     """
-    learning = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    learning = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
+    own = isinstance(network, FusionLayers) and features_learning_rate is not None
+    beside = [p for name, p in learning if own and name.startswith("encoder.")]
+    others = [p for name, p in learning if not (own and name.startswith("encoder."))]
+    groups = _by_decay(others, weight_decay)
+    return groups + [group | {"lr": features_learning_rate} for group in _by_decay(beside, weight_decay) if beside]
+
+
+def _by_decay(parameters: list[torch.nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
     return [
-        {"params": [p for p in learning if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in learning if p.ndim < 2], "weight_decay": 0.0},
+        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
     ]
 
 
