@@ -1,12 +1,13 @@
 """What a track's features are worth: without any sound beside gradient boosting, and beside the sound.
 
-    OMP_NUM_THREADS=1 python benchmarks/fusion.py table SONGS.csv.gz [--seeds 5] [--base-model MODEL]
-    OMP_NUM_THREADS=1 python benchmarks/fusion.py sound FOLDER [--seeds 3] [--base-model MODEL]
+    OMP_NUM_THREADS=1 python benchmarks/fusion.py table SONGS.csv.gz --seeds 5 --first-seed 10 [--base-model MODEL]
+    OMP_NUM_THREADS=1 python benchmarks/fusion.py sound FOLDER --seeds 3 [--base-model MODEL]
 
 ``table``: a table of tracks with Spotify's features and no audio (playlist_genre, track_artist, track_id and the
 features by their names), learned as ``experiments/features_alone.yaml`` says, and by scikit-learn's
-HistGradientBoosting on the same rows. A fifth of the rows is for testing; neither an artist, in any spelling, nor a
-track is on both sides. Boosting learns from all other rows; of these the network gives a tenth to choosing its epoch.
+HistGradientBoosting on the same rows. A fifth of the rows is for testing and chooses nothing; neither an artist, in
+any spelling, nor a track is on both sides. Both learn from all other rows, the network for as many epochs as the
+experiment says.
 
 ``sound``: a folder of music with train and valid tracks, learned by its sound alone
 (``experiments/finetune_all.yaml``), by our descriptors alone, and by both (``experiments/finetune_features.yaml``).
@@ -41,12 +42,15 @@ from genre_lib.networks.fusion_features import FEATURES
 from genre_lib.settings import REPOSITORY, get_settings
 from genre_lib.training import fit, load_experiment
 
-TEST_SHARE, VALID_SHARE = 0.2, 0.1
+TEST_SHARE = 0.2
 
 BOOSTING: dict[str, dict[str, Any]] = {
     "boosting": {},
     "boosting, tuned": {"max_iter": 400, "learning_rate": 0.05, "l2_regularization": 1.0, "early_stopping": True},
 }
+
+LAST_EPOCH: dict[str, Any] = {"evaluation_strategy": "no", "early_stopping_patience": None}
+"""The tracks that are scored choose nothing."""
 
 GROUPS = {
     "tempo, danceability, time_signature": ("tempo", "danceability", "time_signature"),
@@ -76,16 +80,10 @@ def split_by_artist(table: pd.DataFrame, seed: int) -> pd.DataFrame:
     """The table with a split for each row; artists in any spelling, and rows of one track, stay together."""
     rows = table.groupby("track_id")["path"].agg(list)
     groups = group_numbers(table, rows[rows.map(len) > 1])
-    known, test = apart(groups, TEST_SHARE, seed)
-    _, valid = apart(groups[known], VALID_SHARE, seed)
+    _, test = next(GroupShuffleSplit(1, test_size=TEST_SHARE, random_state=seed).split(groups, groups=groups))
     split = np.full(len(table), "train", object)
-    split[test], split[known[valid]] = "test", "valid"
+    split[test] = "test"
     return table.assign(split=split)
-
-
-def apart(groups: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of whole groups: the larger part, and about the share."""
-    return next(GroupShuffleSplit(1, test_size=share, random_state=seed).split(groups, groups=groups))
 
 
 def boosted(table: pd.DataFrame, seed: int, settings: dict[str, Any]) -> Names:
@@ -99,7 +97,7 @@ def boosted(table: pd.DataFrame, seed: int, settings: dict[str, Any]) -> Names:
 
 def learned(table: pd.DataFrame, seed: int, base_model: str) -> Names:
     """What the model of features alone says of the test rows, once trained and read again from its folder."""
-    advice = load_experiment(REPOSITORY / "experiments" / "features_alone.yaml")
+    advice = load_experiment(REPOSITORY / "experiments" / "features_alone.yaml") | LAST_EPOCH
     catalogue = Catalogue(table)
     with tempfile.TemporaryDirectory() as folder:
         result = fit(
@@ -108,7 +106,7 @@ def learned(table: pd.DataFrame, seed: int, base_model: str) -> Names:
         return evaluate(result.model_folder, catalogue, "test", device="cpu").tracks["predicted"].to_numpy()
 
 
-def compare_on_table(path: Path, seeds: int, base_model: str) -> pd.DataFrame:
+def compare_on_table(path: Path, seeds: Sequence[int], base_model: str) -> pd.DataFrame:
     """Each way's scores over the splits, and how far it is above tuned boosting on the same split."""
     table = songs(path)
     ways: dict[str, Callable[[pd.DataFrame, int], Names]] = {
@@ -116,7 +114,7 @@ def compare_on_table(path: Path, seeds: int, base_model: str) -> pd.DataFrame:
         "features alone": partial(learned, base_model=base_model),
     }
     scores = []
-    for seed in range(seeds):
+    for seed in seeds:
         rows = split_by_artist(table, seed)
         targets = rows.loc[rows["split"] == "test", "genre"].to_numpy()
         for name, way in ways.items():
@@ -163,7 +161,7 @@ def answers(predictor: Predictor, paths: list[str], described: Sequence[Mapping[
     return np.array([track.predictions[0].genre for track in tracks])
 
 
-def compare_on_sound(folder: Path, seeds: int, base_model: str) -> pd.DataFrame:
+def compare_on_sound(folder: Path, seeds: Sequence[int], base_model: str) -> pd.DataFrame:
     """Each way's scores on the valid tracks, mean of the seeds, with 95 % intervals over other tracks like these."""
     catalogue = open_catalogue(folder)
     valid = catalogue.split("valid").tracks
@@ -176,7 +174,7 @@ def compare_on_sound(folder: Path, seeds: int, base_model: str) -> pd.DataFrame:
         print(seed, way, {name: round(value, 4) for name, value in score(targets, names).items()}, flush=True)
 
     with tempfile.TemporaryDirectory() as runs:
-        for seed in range(seeds):
+        for seed in seeds:
             heard = train(catalogue, seed, base_model, runs)
             note(seed, "sound alone", answers(heard, paths, described, sound=True))
             told = train(catalogue, seed, base_model, runs, features="descriptors", **FEATURES_ALONE)
@@ -215,9 +213,6 @@ def interval(name: str, value: float, draws: np.ndarray) -> dict[str, float]:
     return {name: value, f"{name}_low": low, f"{name}_high": high}
 
 
-LAST_EPOCH: dict[str, Any] = {"evaluation_strategy": "no", "early_stopping_patience": None}
-"""The valid tracks are for scores here, and choose nothing."""
-
 FEATURES_ALONE: dict[str, Any] = {"audio_dropout": 1, "freeze": "none", "learning_rate": 3e-3, "mixup": 0.0}
 """Nothing is heard, so nothing rests, and a small network learns faster than the one over the sound."""
 
@@ -236,12 +231,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("which", choices=["table", "sound"])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=3, help="how many")
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--base-model", default=str(REPOSITORY / "pretrained" / "genre_classifier"))
     arguments = parser.parse_args()
     compare = {"table": compare_on_table, "sound": compare_on_sound}[arguments.which]
+    seeds = range(arguments.first_seed, arguments.first_seed + arguments.seeds)
     with pd.option_context("display.width", 200, "display.max_columns", 20, "display.precision", 3):
-        print(compare(arguments.data, arguments.seeds, arguments.base_model))
+        print(compare(arguments.data, seeds, arguments.base_model))
 
 
 if __name__ == "__main__":
