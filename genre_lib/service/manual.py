@@ -74,6 +74,7 @@ Send a track, get its genres. Everything below can be tried out on this page.
 
 ```bash
 curl -F file=@song.mp3 -F top_k=3 http://{host}:{port}/predict
+curl -F file=@song.mp3 -F 'features={{"tempo": 120, "energy": 0.8}}' http://{host}:{port}/predict  # if the model does
 curl -F file=@song.mp3 http://{host}:{port}/analyze/features
 curl -F files=@one.mp3 -F files=@two.mp3 http://{host}:{port}/predict/batch
 curl -H 'Content-Type: application/json' -d '{{"audio_url": "https://example.com/song.mp3"}}' \\
