@@ -102,7 +102,7 @@ def prepare(
     fields = {"num_epochs": DEFAULT_EPOCHS} | completed(checked(config or {}), base)
     place = place_of(catalogue, data_path, settings)
     try:
-        tracks = chosen(opened(place, settings), labels)
+        tracks = chosen(opened(place, settings), labels, sound=needs_sound(fields))
     except CatalogueError as error:
         raise type(error)(without_roots(str(error), settings)) from error
     return Prepared({**fields, "base_model": str(base), "init": "pretrained", "progress": False}, base.name, tracks)
@@ -146,6 +146,11 @@ def in_clients_words(sentence: str) -> str:
     for inner, sent in SENT.items():
         sentence = sentence.replace(inner, sent) if inner != sent else sentence
     return sentence
+
+
+def needs_sound(fields: Mapping[str, Any]) -> bool:
+    """Whether the training opens files, and does not learn by the catalogue's columns alone."""
+    return not TrainingConfig.model_construct(**fields).without_sound
 
 
 # --- music ------------------------------------------------------------------------------------------------------------
@@ -234,8 +239,8 @@ def require_below(catalogue: Catalogue, allowed: list[Path]) -> None:
         )
 
 
-def chosen(catalogue: Catalogue, labels: Sequence[str] | None) -> Catalogue:
-    """The tracks of some genres, such that they can be trained on."""
+def chosen(catalogue: Catalogue, labels: Sequence[str] | None, sound: bool = True) -> Catalogue:
+    """The tracks of some genres, such that they can be trained on: by their files, or without ``sound`` by columns."""
     from genre_lib.data.catalogue import genre_name
     from genre_lib.data.splits import require_splits
 
@@ -253,7 +258,7 @@ def chosen(catalogue: Catalogue, labels: Sequence[str] | None) -> Catalogue:
         raise CatalogueInvalid(
             f"Training needs tracks of two genres or more; got only {', '.join(train.genres) or 'none'}."
         )
-    if not any(Path(path).is_file() for path in catalogue.tracks["path"]):
+    if sound and not any(Path(path).is_file() for path in catalogue.tracks["path"]):
         raise CatalogueInvalid(f"None of the {len(catalogue)} files that the catalogue names is there.")
     require_splits(catalogue)
     return catalogue

@@ -163,6 +163,15 @@ def test_errors_say_nothing_of_where_the_roots_lie(settings: Settings, tmp_path:
         prepared(settings, catalogue="gone")
 
 
+def test_a_table_needs_no_files_where_nothing_is_heard(settings: Settings, tmp_path: Path):
+    rows = "".join(f"t{n},{'ab'[n % 2]},artist {n},0.{n}\n" for n in range(8))
+    (tmp_path / "links" / "songs.csv").write_text(f"path,genre,artist,energy\n{rows}")
+    alone = {"features": "catalogue", "audio_dropout": 1}
+    assert len(prepared(settings, catalogue="songs", config=alone).catalogue) == 8
+    with pytest.raises(CatalogueInvalid, match="None of the 8 files"):
+        prepared(settings, catalogue="songs", config={"features": "catalogue"})
+
+
 def test_the_base_model_is_a_name(settings: Settings):
     for name in ("absent", "../tiny", str(settings.model_path)):
         with pytest.raises(ModelNotFound):

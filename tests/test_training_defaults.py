@@ -11,7 +11,7 @@ from genre_lib.errors import ModelNotFound
 from genre_lib.job_request import FIELDS
 from genre_lib.settings import REPOSITORY
 from genre_lib.training_config import TrainingConfig, load_experiment
-from genre_lib.training_defaults import EXPERIMENT, completed
+from genre_lib.training_defaults import EXPERIMENT, FEATURES_ALONE, WITH_FEATURES, completed
 
 
 def test_our_networks_get_the_experiments_fields_and_what_was_given_wins(tiny_model: Path):
@@ -38,10 +38,27 @@ def test_without_validation_nothing_is_there_to_stop_by(tiny_model: Path):
     assert TrainingConfig(**found).early_stopping_patience is None
 
 
-def test_every_field_of_it_may_be_set_over_http_too():
-    assert set(load_experiment(EXPERIMENT)) <= set(FIELDS.values())
+@pytest.mark.parametrize("experiment", [EXPERIMENT, WITH_FEATURES, FEATURES_ALONE])
+def test_every_field_of_it_may_be_set_over_http_too(experiment: Path):
+    assert set(load_experiment(experiment)) <= set(FIELDS.values())
 
 
 def test_a_base_that_is_not_there_is_told(tmp_path: Path):
     with pytest.raises(ModelNotFound):
         completed({}, tmp_path / "none")
+
+
+@pytest.mark.parametrize(
+    ("given", "experiment"),
+    [
+        ({}, EXPERIMENT),
+        ({"features": "none", "audio_dropout": 1}, EXPERIMENT),
+        ({"features": "descriptors"}, WITH_FEATURES),
+        ({"features": "catalogue"}, WITH_FEATURES),
+        ({"features": "catalogue", "audio_dropout": 1.0}, FEATURES_ALONE),
+    ],
+)
+def test_what_suits_features(tiny_model: Path, given: dict[str, object], experiment: Path):
+    advice = load_experiment(experiment)
+    assert completed(given, tiny_model) == advice | given
+    TrainingConfig(**advice)
