@@ -235,6 +235,18 @@ def predict() -> Route:
         Request("a model that is damaged", sent(path, "file=@song.wav", "model_name=broken"), 422, "model_invalid"),
         Request("out of range", sent(path, "file=@song.wav", "top_k=0"), 422, "invalid_request"),
         Request("a text for a number", posted(path, {"audio_url": url, "top_k": "3"}), 422, "invalid_request"),
+        Request(
+            "features for a model of sound",
+            posted(path, {"audio_url": url, "features": {"tempo": 120}}),
+            422,
+            "features_refused",
+        ),
+        Request(
+            "a feature that is none",
+            posted(path, {"audio_url": url, "features": {"pace": 120}}),
+            422,
+            "invalid_request",
+        ),
         Request("a field twice", sent(path, "file=@song.wav", "top_k=1", "top_k=2"), 422, "invalid_request"),
     ]
     return Route("POST", path, "The genres of a track", audio_requests(path, good), plain=sent(path, "file=@song.wav"))

@@ -65,6 +65,7 @@ def render(folder: Path, metrics: Mapping[str, Any], parameters: Mapping[str, An
         parameters: of the run that trained it, if known.
     """
     config = json.loads((Path(folder) / "config.json").read_text("utf-8"))
+    hears = "features_source" not in config or config.get("audio") is not None
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -76,6 +77,9 @@ def render(folder: Path, metrics: Mapping[str, Any], parameters: Mapping[str, An
         kind=config.get("model_type", "unknown"),
         base=config.get("base_model"),
         inference=config.get("inference") or {},
+        hears=hears,
+        needs_files=hears or config["features_source"] != "catalogue",
+        features=FEATURES.get(str(config.get("features_source"))),
         per_source=per_source(metrics),
         sources=[_row(name, splits) for name, splits in metrics["data"]["sources"].items()],
         inherited=[_describe(name) for name in metrics["data"]["inherited_sources"]],
@@ -84,9 +88,16 @@ def render(folder: Path, metrics: Mapping[str, Any], parameters: Mapping[str, An
     )
 
 
+FEATURES = {
+    "descriptors": "tempo, key, loudness and the other descriptors of the whole track, computed of its sound",
+    "catalogue": "Spotify's audio features of the whole track, which whoever asks brings; any may be missing",
+}
+"""What a model takes beside the sound, by where it is from."""
+
 TRAINING = (
     *("init", "num_epochs", "batch_size", "learning_rate", "warmup_steps", "weight_decay", "freeze"),
     *("class_balance", "label_smoothing", "mixup", "ema_decay", "keep", "seed"),
+    *("features", "features_learning_rate"),
 )
 """Parameters of the run that a card tells; the run folder holds them all."""
 

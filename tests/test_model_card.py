@@ -96,3 +96,22 @@ def test_inherited_sources_of_a_base(tmp_path):
     assert model_card.inherited_sources(tmp_path / "none") == []
     (tmp_path / "metrics.json").write_text("[]")
     assert model_card.inherited_sources(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "audio", "says", "says_not"),
+    [
+        ("descriptors", {"model_type": "genre_cnn"}, ("clips of 3.0 s", "computed of its sound", "track.mp3"), "alone"),
+        ("catalogue", {"model_type": "genre_cnn"}, ("clips of 3.0 s", "whoever asks brings", "track.mp3"), "alone"),
+        ("descriptors", None, ("features alone", "computed of its sound", "predict track.mp3"), "clips of"),
+        ("catalogue", None, ("features alone", "whoever asks brings", "predict --features songs.csv"), "track.mp3"),
+    ],
+)
+def test_features_are_told(metrics, folder, source: str, audio: dict | None, says: tuple[str, ...], says_not: str):
+    config = json.loads((folder / "config.json").read_text())
+    kind = {"model_type": "genre_fusion", "features_source": source, "audio": audio}
+    (folder / "config.json").write_text(json.dumps(config | kind))
+    card = model_card.render(folder, metrics)
+    assert all(words in card for words in says)
+    assert says_not not in card
+    assert "\n\n\n" not in card

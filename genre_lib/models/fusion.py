@@ -129,10 +129,10 @@ def _fused_config(
     if audio:
         audio = audio | ({"subclass_genre": None} if "subclass_genre" in audio else {})
     names = [config.id2label[index] for index in range(len(config.id2label))]
-    carried = {name: getattr(config, name) for name in ("base_model", "trained_on") if getattr(config, name, None)}
-    return GenreFusionConfig.for_labels(
-        names, **{"audio": audio} | shape, features_source=source, edges=edges, **carried
-    )
+    shape = {"audio": audio} | shape
+    kept = ("base_model", "trained_on") if shape["audio"] else ()  # without the sound nothing is kept of the base
+    carried = {name: getattr(config, name) for name in kept if getattr(config, name, None)}
+    return GenreFusionConfig.for_labels(names, **shape, features_source=source, edges=edges, **carried)
 
 
 @torch.no_grad()
