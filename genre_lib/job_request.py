@@ -38,7 +38,16 @@ FIELDS: dict[str, str] = {"epochs": "num_epochs"} | {
     name: name
     for name in (
         *("learning_rate", "batch_size", "warmup_steps", "max_warmup_share", "final_learning_rate", "weight_decay"),
-        *("gradient_clip", "freeze", "label_smoothing", "ema_decay", "clip_seconds", "hop_seconds"),
+        *(
+            "gradient_clip",
+            "freeze",
+            "solver",
+            "head_penalty",
+            "label_smoothing",
+            "ema_decay",
+            "clip_seconds",
+            "hop_seconds",
+        ),
         *("max_clips_per_track", "clips_per_epoch", "class_balance", "logit_adjustment", "augmentation", "mixup"),
         *("mixup_share", "evaluation_strategy", "eval_steps", "keep", "early_stopping_patience", "seed"),
         *("precision", "strict", "features", "audio_dropout", "features_dropout"),

@@ -15,6 +15,14 @@ from genre_lib.errors import ConfigurationError
 SCORES = ("valid_macro_f1", "valid_accuracy", "valid_loss")
 
 
+STEPPED = (
+    *("learning_rate", "num_epochs", "batch_size", "warmup_steps", "max_warmup_share", "final_learning_rate"),
+    *("weight_decay", "ema_decay", "max_clips_per_track", "clips_per_epoch", "augmentation", "mixup", "mixup_share"),
+    *("logit_adjustment", "keep", "early_stopping_patience", "gradient_clip", "precision"),
+)
+"""Fields that say how weights are learned step by step, of which a head that is solved for knows nothing."""
+
+
 class TrainingConfig(BaseModel):
     """Settings of :func:`genre_lib.training.fit`. The defaults fine-tune the starter model on the user's own music.
 
@@ -175,6 +183,12 @@ class TrainingConfig(BaseModel):
         """Whether the catalogue's columns are all that is learned from, so that no file has to be there."""
         return self.features == "catalogue" and self.audio_dropout == 1
 
+    def _stepped(self) -> list[str]:
+        """Fields of :data:`STEPPED` that are not as by default; one epoch is what goes without steps."""
+        defaults = {name: type(self).model_fields[name].default for name in STEPPED}
+        allowed = {"num_epochs": (defaults["num_epochs"], 1)}
+        return [name for name, value in defaults.items() if getattr(self, name) not in allowed.get(name, (value,))]
+
     @model_validator(mode="after")
     def _consistent(self) -> TrainingConfig:
         scratch = self.init == "scratch"
@@ -186,15 +200,10 @@ class TrainingConfig(BaseModel):
             and self.freeze != "none",
             "solver='lbfgs' solves for the head alone; set freeze='backbone'.": self.solver == "lbfgs"
             and self.freeze != "backbone",
-            "solver='lbfgs' hears whole tracks as they are; leave augmentation, mixup, ema_decay and features out.": (
-                self.solver == "lbfgs"
-                and (
-                    self.augmentation != Augmentation()
-                    or self.mixup > 0
-                    or self.ema_decay is not None
-                    or self.features not in (None, "none")
-                )
-            ),
+            "solver='lbfgs' finds a head for the sound alone; leave features out.": self.solver == "lbfgs"
+            and self.features not in (None, "none"),
+            f"solver='lbfgs' takes no steps; leave {', '.join(self._stepped())} out.": self.solver == "lbfgs"
+            and bool(self._stepped()),
             "head_penalty and start_tags are for solver='lbfgs'.": self.solver != "lbfgs"
             and (self.head_penalty is not None or bool(self.start_tags)),
             "subclasses='source' shapes the CNN's head; it needs init='scratch'.": not scratch

@@ -16,7 +16,7 @@ from genre_lib.errors import (
 from genre_lib.job_request import Prepared, checked, prepare
 from genre_lib.settings import Settings, get_settings
 from genre_lib.training_config import TrainingConfig, load_experiment
-from genre_lib.training_defaults import EXPERIMENT
+from genre_lib.training_defaults import HEAD
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def test_music_is_found_below_the_roots(settings: Settings, asked: dict, synthet
     found = prepared(settings, **asked)
     assert len(found.catalogue) == 24 and found.base_model == "tiny"
     expected = {"base_model": str(settings.model_path), "init": "pretrained", "progress": False}
-    assert found.parameters == load_experiment(EXPERIMENT) | expected
+    assert found.parameters == load_experiment(HEAD) | expected
     whole = prepared(settings, data_path=str(synthetic_catalogue))
     assert whole.catalogue.genres == found.catalogue.genres
 
