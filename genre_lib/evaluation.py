@@ -139,19 +139,21 @@ def default_split(catalogue: Catalogue) -> str:
     return next((split for split in ("test", "valid") if split in catalogue.splits), ALL_TRACKS)
 
 
-def write(evaluation: Evaluation, model_folder: Path | None = None, run: Run | None = None) -> None:
+def write(evaluation: Evaluation, *model_folders: Path | None, run: Run | None = None) -> None:
     """Keep an evaluation: beside the model, in a run folder, or both.
 
     Beside the model: ``metrics.json``, and ``README.md`` (its model card, made anew). In the run folder:
     ``metrics.json``, ``predictions.csv``, ``figures/*.png`` and ``report.html``. Each file is replaced whole.
 
     Args:
-        model_folder: only for the catalogue that the model was trained on, for the card says that it was.
+        model_folders: only for the catalogue that the model was trained on, for the card says that it was. How it was
+            trained is what the run says, or else what was written there before.
     """
-    if model_folder is not None:
-        folder = Path(model_folder)
-        write_whole(folder / METRICS, _as_json(evaluation.metrics))
-        write_whole(folder / model_card.FILE, model_card.render(folder, evaluation.metrics, _parameters(run)))
+    trained = model_card.training(_parameters(run))
+    for folder in {Path(folder): None for folder in model_folders if folder is not None}:
+        content = {**evaluation.metrics, "training": trained or _stored_training(folder)}
+        write_whole(folder / METRICS, _as_json(content))
+        write_whole(folder / model_card.FILE, model_card.render(folder, content))
     if run is not None:
         run.prepared()
         write_whole(run.path / METRICS, _as_json(evaluation.metrics))
@@ -358,6 +360,12 @@ def _note(run: Run | None, kind: str, **fields: Any) -> None:
 
 def _parameters(run: Run | None) -> dict[str, Any]:
     return {} if run is None else run.parameters()
+
+
+def _stored_training(folder: Path) -> dict[str, Any]:
+    """What the model's ``metrics.json`` says of its training."""
+    file = folder / METRICS
+    return json.loads(file.read_text("utf-8")).get("training", {}) if file.is_file() else {}
 
 
 def _best_epoch(run: Run | None) -> int | None:

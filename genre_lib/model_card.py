@@ -15,6 +15,8 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from genre_lib.training_config import STEPPED
+
 FILE = "README.md"
 TEMPLATES = Path(__file__).parent / "templates"
 TEMPLATE = "model_card.md.j2"
@@ -56,13 +58,12 @@ SOURCES: dict[str, Source] = {
 """Public sets by the name that a catalogue's ``source`` column gives them."""
 
 
-def render(folder: Path, metrics: Mapping[str, Any], parameters: Mapping[str, Any] | None = None) -> str:
+def render(folder: Path, metrics: Mapping[str, Any]) -> str:
     """The card of the model in ``folder``, as Markdown with YAML front matter.
 
     Args:
         folder: for the model's genres, type and clip length, which are read from ``config.json``.
-        metrics: the content of ``metrics.json``.
-        parameters: of the run that trained it, if known.
+        metrics: the content of ``metrics.json``; its ``training``, if there, is as :func:`training` has it.
     """
     config = json.loads((Path(folder) / "config.json").read_text("utf-8"))
     hears = "features_source" not in config or config.get("audio") is not None
@@ -84,7 +85,7 @@ def render(folder: Path, metrics: Mapping[str, Any], parameters: Mapping[str, An
         sources=[_row(name, splits) for name, splits in metrics["data"]["sources"].items()],
         inherited=[_describe(name) for name in metrics["data"]["inherited_sources"]],
         fair_use=fair_use(metrics["data"]),
-        training={name: value for name, value in (parameters or {}).items() if name in TRAINING and value is not None},
+        training=metrics.get("training") or {},
     )
 
 
@@ -95,11 +96,20 @@ FEATURES = {
 """What a model takes beside the sound, by where it is from."""
 
 TRAINING = (
-    *("init", "num_epochs", "batch_size", "learning_rate", "warmup_steps", "weight_decay", "freeze"),
+    *("init", "num_epochs", "batch_size", "learning_rate", "warmup_steps", "weight_decay", "freeze", "solver"),
+    *("head_penalty", "start_tags", "source_shares"),
     *("class_balance", "label_smoothing", "mixup", "ema_decay", "keep", "seed"),
     *("features", "features_learning_rate"),
 )
 """Parameters of the run that a card tells; the run folder holds them all."""
+
+
+def training(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a training run's parameters a card tells; a head that was solved for took no steps. Empty for others."""
+    if "init" not in parameters:
+        return {}
+    named = [name for name in TRAINING if parameters.get("solver") != "lbfgs" or name not in STEPPED]
+    return {name: parameters[name] for name in named if parameters.get(name) not in (None, {}, [])}
 
 
 def front_matter(metrics: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:

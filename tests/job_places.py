@@ -13,7 +13,7 @@ import psutil
 
 from genre_lib.job_store import Job, JobStore
 from genre_lib.training_config import load_experiment
-from genre_lib.training_defaults import EXPERIMENT
+from genre_lib.training_defaults import EXPERIMENT, HEAD
 
 PARAMETERS = """
 run_path: str = ""  # the job's folder
@@ -25,7 +25,8 @@ progress: bool = False  # as in the real one
 num_epochs: int = 10  # as in the real one
 do: str = "wait"  # wait, end, or fill the disk
 """
-PARAMETERS += "".join(f"{name} = None\n" for name in load_experiment(EXPERIMENT) if f"{name}:" not in PARAMETERS)
+ADVICE = load_experiment(EXPERIMENT) | load_experiment(HEAD)
+PARAMETERS += "".join(f"{name} = None\n" for name in ADVICE if f"{name}:" not in PARAMETERS)
 
 TRAINS = """
 import json, os, pathlib, shutil, time

@@ -120,13 +120,16 @@ def test_confidence_is_the_models(scored, tiny_model):
 def test_written_beside_the_model_and_in_the_run(scored, tiny_model, tmp_path):
     folder = save(load(tiny_model), tmp_path / "model").folder
     run = Run.create(tmp_path / "runs", "evaluate")
-    run.write_parameters({"learning_rate": 2e-5})
+    run.write_parameters({"init": "pretrained", "learning_rate": 2e-5})
     run.event("epoch_ended", epoch=1, train_loss=1.0, valid_loss=1.2, valid_accuracy=0.5)
-    evaluation.write(scored, model_folder=folder, run=run)
-    assert json.loads((folder / "metrics.json").read_text()) == scored.metrics
+    evaluation.write(scored, folder, run=run)
+    training = {"init": "pretrained", "learning_rate": 2e-5}
+    assert json.loads((folder / "metrics.json").read_text()) == {**scored.metrics, "training": training}
     assert json.loads((run.path / "metrics.json").read_text()) == scored.metrics
     assert (folder / "README.md").read_text().startswith("---\nlicense:")
-    assert "2e-05" in run.report.read_text()
+    assert "2e-05" in run.report.read_text() and "| learning_rate | 2e-05 |" in (folder / "README.md").read_text()
+    evaluation.write(scored, folder)
+    assert json.loads((folder / "metrics.json").read_text())["training"] == training
     assert len(pd.read_csv(run.path / "predictions.csv")) == 24
     names = {path.stem for path in run.figures.iterdir()}
     assert names == {"accuracy", "confusion", "reliability", "class_balance", "learning_curves"}
@@ -157,7 +160,7 @@ def test_scores_are_the_models_own_on_its_own_music_only(scored, tiny_model, cat
     folder = save(load(tiny_model), tmp_path / "mine").folder
     first = evaluation.evaluate(folder, catalogue, split="valid", device="cpu")
     assert first.home is None
-    evaluation.write(first, model_folder=folder)
+    evaluation.write(first, folder)
     assert evaluation.evaluate(folder, catalogue, split="test", device="cpu").home == folder
     assert evaluation.evaluate(folder, catalogue.split("test"), device="cpu").home is None
 

@@ -54,7 +54,15 @@ def test_front_matter_is_yaml_with_the_scores(metrics, folder):
 
 
 def test_scores_data_and_cautions(metrics, folder):
-    card = model_card.render(folder, metrics, {"learning_rate": 2e-5, "data_path": "/home/me/secret"})
+    card = model_card.render(
+        folder,
+        metrics
+        | {
+            "training": model_card.training(
+                {"init": "pretrained", "learning_rate": 2e-5, "data_path": "/home/me/secret"}
+            )
+        },
+    )
     assert "| accuracy | 82.5 % | 72.5 % | 92.5 % |" in card
     assert "| accuracy on Emotify (40 tracks) | 90.0 % | 80.0 % | 100.0 % |" in card
     assert "one of 2: pop, rock." in card
@@ -115,3 +123,12 @@ def test_features_are_told(metrics, folder, source: str, audio: dict | None, say
     assert all(words in card for words in says)
     assert says_not not in card
     assert "\n\n\n" not in card
+
+
+def test_of_training_a_card_tells_what_was_done_and_no_place():
+    shown = {"init": "pretrained", "freeze": "backbone"}
+    asked = shown | {"learning_rate": 2e-5, "mixup": 0.3, "run_path": "/home/me/run", "head_penalty": None}
+    assert model_card.training(asked) == shown | {"learning_rate": 2e-5, "mixup": 0.3}
+    solved = model_card.training(asked | {"solver": "lbfgs", "head_penalty": 30.0, "start_tags": {}})
+    assert solved == shown | {"solver": "lbfgs", "head_penalty": 30.0}
+    assert model_card.training({"model": "mine", "seed": 0}) == {}

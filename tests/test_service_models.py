@@ -67,7 +67,7 @@ def test_the_starters_numbers_are_those_of_its_file(tmp_path: Path):
     assert entry.metrics.macro_f1.model_dump() == content["macro_f1"]
     assert entry.metrics.calibration_error == content["calibration"]["ece_after"]
     assert (entry.metrics.split, entry.metrics.tracks) == (content["split"], content["tracks"])
-    assert entry.metrics.compared_with is None
+    assert entry.metrics.compared_with == "musicnn"
     metrics = client.get("/models/genre_classifier/metrics").json()
     told = {name: value for name, value in metrics.items() if name in content}
     assert told == {name: content[name] for name in told}
