@@ -1,5 +1,7 @@
 """Spotify's API for one invented library, over HTTP on the loopback: pages, both shapes, refusals, and a quota.
 
+With an :class:`accounts_service.Accounts` it signs people in as well, and answers only who has a token.
+
 Run as a program it serves until it is ended: ``python tests/library_server.py --tracks 5000`` prints its address. What
 was asked is told at ``/asked``, and how much at ``/count``; ``/configure?artist_quota=600`` changes an option and
 forgets what was asked.
@@ -16,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import requests
@@ -26,6 +28,54 @@ from genre_lib.spotify import invented
 from genre_lib.spotify.invented_world import World
 
 TIMEOUT = 10
+DRIP = 0.02
+
+
+@dataclass
+class Bad:
+    """An answer that is not what was asked for.
+
+    Args:
+        status: of an error, with its message, and its reason where one is named.
+        plain: whether the message comes as text, and not as JSON.
+        retry_after: that header, whatever it says.
+        how: ``hang`` (no answer), ``drip`` (a byte at a time), ``cut`` (half of it), ``garbage`` (a page), ``away``
+            (sent to another host), ``word`` (an error that is no object), or ``""`` for the error as it is.
+        times: so many calls are answered so, then all is well; -1 for all.
+    """
+
+    status: int = 200
+    message: str = ""
+    reason: str = ""
+    plain: bool = False
+    retry_after: str | None = None
+    how: str = ""
+    times: int = -1
+
+    @property
+    def body(self) -> bytes:
+        error: Any = {"status": self.status, "message": self.message}
+        if self.reason:
+            error["reason"] = self.reason
+        if self.how == "garbage":
+            return b"<html>Sorry</html>"
+        if self.plain:
+            return self.message.encode()
+        return json.dumps({"error": self.message if self.how == "word" else error}).encode()
+
+    @property
+    def headers(self) -> dict[str, str]:
+        told = {"Content-Type": "text/plain" if self.plain else "application/json"}
+        if self.retry_after is not None:
+            told["Retry-After"] = self.retry_after
+        if self.how == "away":
+            told["Location"] = "http://127.0.0.1:9/v1/me"
+        return told | {"Content-Length": str(len(self.body) + self.unsaid)}
+
+    @property
+    def unsaid(self) -> int:
+        """Bytes that are promised, and do not come in time or at all."""
+        return 100_000 if self.how in {"drip", "cut"} else 0
 
 
 @dataclass
@@ -40,6 +90,7 @@ class Options:
         delay: seconds before each answer.
         forbidden: beginnings of the paths that are answered with 403.
         fail_at: numbers of the calls that are answered with 500.
+        bad: by the beginning of a path, how else it is answered; that of signing in is ``api/token``.
     """
 
     old: bool = False
@@ -49,6 +100,17 @@ class Options:
     delay: float = 0.0
     forbidden: tuple[str, ...] = ()
     fail_at: frozenset[int] = frozenset()
+    bad: dict[str, Bad] = field(default_factory=dict)
+
+
+class Signing(Protocol):
+    """Who may ask: see :mod:`accounts_service`."""
+
+    def authorize(self, query: dict[str, str]) -> tuple[int, str]: ...
+
+    def token(self, form: dict[str, str], authorization: str) -> tuple[int, dict[str, Any]]: ...
+
+    def refusal(self, authorization: str) -> str: ...
 
 
 @dataclass
@@ -58,6 +120,8 @@ class State:
     asked: list[str] = field(default_factory=list)
     artists_told: int = 0
     exhausted_at: float = 0.0
+    accounts: Signing | None = None
+    closing: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -87,9 +151,63 @@ class Handler(BaseHTTPRequestHandler):
             self.state.asked.append(self.path.removeprefix("/v1/"))
             number = len(self.state.asked)
         time.sleep(self.state.options.delay)
+        bad = self.bad(url.path.removeprefix("/v1/").lstrip("/"))
+        if bad:
+            return self.misbehave(bad)
+        accounts = self.state.accounts
+        if accounts and url.path == "/authorize":
+            return self.send_on(*accounts.authorize(asked))
+        if accounts and (refusal := accounts.refusal(self.headers.get("Authorization", ""))):
+            return self.fail(401, refusal)
         if number in self.state.options.fail_at:
             return self.answer(500, {"error": {"status": 500, "message": "Server error"}})
         return self.reply(url.path.removeprefix("/v1/"), asked)
+
+    def do_POST(self) -> None:
+        form = dict(parse_qsl(self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()))
+        path = self.path.lstrip("/")
+        with self.state.lock:
+            self.state.asked.append(f"{path} {form.get('grant_type', '')}")
+        bad = self.bad(path)
+        if bad:
+            return self.misbehave(bad)
+        if not self.state.accounts or path != "api/token":
+            return self.fail(404, "Not found")
+        return self.answer(*self.state.accounts.token(form, self.headers.get("Authorization", "")))
+
+    def bad(self, path: str) -> Bad | None:
+        with self.state.lock:
+            known = (bad for start, bad in self.state.options.bad.items() if path.startswith(start))
+            found = next((bad for bad in known if bad.times), None)
+            if found and found.times > 0:
+                found.times -= 1
+            return found
+
+    def misbehave(self, bad: Bad) -> None:
+        if bad.how == "hang":
+            self.state.closing.wait(TIMEOUT)
+            self.close_connection = True
+            return
+        self.send_response(bad.status)
+        for name, value in bad.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(bad.body)
+        for _ in range(bad.unsaid if bad.how == "drip" else 0):
+            if self.state.closing.wait(DRIP):
+                break
+            self.wfile.write(b" ")
+        self.close_connection = bool(bad.unsaid)
+
+    def send_on(self, status: int, told: str) -> None:
+        """A browser to the address that is told, or a page that says so."""
+        body = b"" if status == 302 else told.encode()
+        self.send_response(status)
+        if status == 302:
+            self.send_header("Location", told)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def configure(self, asked: dict[str, str]) -> None:
         for name, value in asked.items():
@@ -167,13 +285,17 @@ class Quiet(ThreadingHTTPServer):
 class LibraryServer:
     """The server on a free port, and what it was asked."""
 
-    def __init__(self, world: World, **options: Any) -> None:
-        self.state = State(world, Options(**options))
+    def __init__(self, world: World, accounts: Signing | None = None, **options: Any) -> None:
+        self.state = State(world, Options(**options), accounts=accounts)
         self._server = Quiet(("127.0.0.1", 0), type("Bound", (Handler,), {"state": self.state}))
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1/"
+
+    @property
+    def accounts_url(self) -> str:
+        return self.url.removesuffix("/v1/")
 
     @property
     def asked(self) -> list[str]:
@@ -183,13 +305,14 @@ class LibraryServer:
         self._server.serve_forever(poll_interval=0.02)
 
     def close(self) -> None:
+        self.state.closing.set()
         self._server.shutdown()
         self._server.server_close()
 
 
 @contextmanager
-def serving(world: World, **options: Any) -> Iterator[LibraryServer]:
-    server = LibraryServer(world, **options)
+def serving(world: World, accounts: Signing | None = None, **options: Any) -> Iterator[LibraryServer]:
+    server = LibraryServer(world, accounts, **options)
     thread = threading.Thread(target=server.serve, daemon=True)
     thread.start()
     try:

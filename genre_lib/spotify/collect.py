@@ -77,16 +77,24 @@ def collect(
 
 def signed_in(asking: Asking, store: Store) -> str:
     """The id of whoever signed in; asked once for each authorisation."""
-    fact = f"me {asking.account}"
-    known = store.recall(fact) if asking.account else None
+    known = remembered_user(asking.account, store)
     if known:
         return known
     found = replies.user(asking.get("me"))
     if not found:
         raise SpotifyUnreachable("Spotify did not say who is signed in; try again later.")
     if asking.account:
-        store.remember(fact, found)
+        store.remember(fact_of(asking.account), found)
     return found
+
+
+def remembered_user(account: str, store: Store) -> str:
+    """Whose authorisation it is, where that was asked before; else ``""``."""
+    return (store.recall(fact_of(account)) if account else None) or ""
+
+
+def fact_of(account: str) -> str:
+    return f"me {account}"
 
 
 class Collection:

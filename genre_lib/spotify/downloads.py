@@ -140,16 +140,8 @@ class Downloads:
                 raise self.unreachable(f"sends more than {most_bytes:,} bytes")
             if time.monotonic() > ends:
                 raise self.unreachable(f"took more than {self.timeout:g} s")
-        return Reply(response.status_code, bytes(content), self.retry_after(response.headers.get("Retry-After", "")))
-
-    def retry_after(self, header: str) -> float | None:
-        """Seconds, from a number of them or a date."""
-        try:
-            if header.strip().isdigit():
-                return float(header)
-            return max(0.0, parsedate_to_datetime(header).timestamp() - self.now()) if header else None
-        except ValueError:
-            return None
+        wait = seconds_to_wait(response.headers.get("Retry-After", ""), self.now())
+        return Reply(response.status_code, bytes(content), wait)
 
     def limited(self, seconds: float) -> RateLimited:
         told = f"{self.service.name} takes no more calls for now; try again in {max(1, round(seconds)):,} s."
@@ -157,6 +149,16 @@ class Downloads:
 
     def unreachable(self, reason: str) -> SpotifyUnreachable:
         return SpotifyUnreachable(f"{self.service.name} {reason}. Try again later.")
+
+
+def seconds_to_wait(header: str, now: float) -> float | None:
+    """Of a ``Retry-After``, which is a number of seconds or a date; None where it is neither."""
+    try:
+        if header.strip().isdigit():
+            return float(header)
+        return max(0.0, parsedate_to_datetime(header).timestamp() - now) if header else None
+    except ValueError:
+        return None
 
 
 def origin(parts: SplitResult) -> tuple[str, str | None, int | None]:

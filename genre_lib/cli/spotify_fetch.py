@@ -1,0 +1,121 @@
+"""``genre spotify fetch``: collect a library, and say in numbers what there is."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from genre_lib.cli.console import print_table, progress_bar, require_writable, say, sink
+from genre_lib.cli.options import get_settings
+from genre_lib.wording import counted
+
+if TYPE_CHECKING:
+    from genre_lib.spotify.asking import Client
+    from genre_lib.spotify.library import Library
+    from genre_lib.spotify.store import Store
+    from genre_lib.spotify.summary import Summary
+
+SEPARATOR = "; "
+COLUMNS = ("id", "title", "artists", "album", "duration", "isrc", "added", "sources", "playlists", "artist_genres")
+
+
+class Source(StrEnum):
+    """Where tracks of a library are met."""
+
+    playlists = "playlists"
+    saved = "saved"
+    top = "top"
+    recent = "recent"
+
+
+def fetch(
+    user_id: Annotated[
+        str | None, typer.Option("--user-id", help="Whose library.", show_default="of whoever signed in")
+    ] = None,
+    source: Annotated[
+        list[Source] | None,
+        typer.Option("--source", help="What of it; may be given more than once.", show_default="all"),
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="A CSV to write the tracks to.")] = None,
+) -> None:
+    """Fetch your Spotify library, or what is missing of it; stopped at any point, it goes on where it was."""
+    from genre_lib.spotify.client import Client
+    from genre_lib.spotify.store import Store
+
+    if output:
+        require_writable(output)
+    settings = get_settings()
+    client = Client.for_user(settings)
+    fetch_by(client, Store.of(settings), [each.value for each in source or Source], user_id, output)
+
+
+def fetch_by(client: Client, store: Store, sources: list[str], user_id: str | None, output: Path | None) -> None:
+    """Fetch, tell and write; where calls are used up, tell what is there, and leave the error to be said."""
+    from genre_lib.errors import RateLimited
+
+    try:
+        summary = run(client, store, sources, user_id)
+    except RateLimited:
+        tell_kept(store, user_id)
+        raise
+    tell(summary)
+    if output:
+        library = store.library(summary.user_id)
+        write_tracks(library, output)
+        say(f"{counted(len(library.tracks), 'track')}: {output}")
+
+
+def run(client: Client, store: Store, sources: list[str], user_id: str | None) -> Summary:
+    from genre_lib.spotify.collect import collect
+
+    with progress_bar("fetching") as bar:
+        return collect(client, store, sources, user_id, lambda done, total, what: bar(done, total, what))
+
+
+def tell(summary: Summary) -> None:
+    """The library in numbers, as a table."""
+    rows: dict[str, Any] = {
+        "tracks": summary.tracks,
+        "  with a recording code (ISRC)": summary.with_isrc,
+        "  with genres of an artist": summary.with_genres,
+        "artists": summary.artists,
+        "playlists": summary.playlists,
+        **{f"refused: {reason.replace('_', ' ')}": count for reason, count in summary.refused.items()},
+        "calls to Spotify": summary.calls,
+        "complete": "yes" if summary.complete else "no",
+    }
+    print_table(["what", "number"], ([name, f"{n:,}" if isinstance(n, int) else n] for name, n in rows.items()))
+
+
+def tell_kept(store: Store, user_id: str | None) -> None:
+    """What is there of a library that could not be fetched to its end; of all where it is not known whose it is."""
+    from genre_lib.spotify.summary import summarise
+
+    for user in [user_id] if user_id else store.users():
+        tell(summarise(store.library(user), store.budget.calls_in_day(), store.is_complete(user)))
+
+
+def write_tracks(library: Library, output: Path) -> None:
+    """A row for each track; several values of a column are separated by semicolons."""
+    with sink(output) as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(track_rows(library))
+
+
+def track_rows(library: Library) -> Iterator[list[Any]]:
+    from genre_lib.spotify.summary import genres_of
+
+    playlists: dict[str, list[str]] = {}
+    for playlist in library.playlists:
+        for id in playlist.track_ids:
+            playlists.setdefault(id, []).append(playlist.name)
+    for id, track in library.tracks.items():
+        several = (sorted(library.sources.get(id, ())), playlists.get(id, []), genres_of(track, library))
+        one = [id, track.title, SEPARATOR.join(track.artists), track.album, track.duration, track.isrc, track.added]
+        yield [*one, *map(SEPARATOR.join, several)]
