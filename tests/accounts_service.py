@@ -1,7 +1,7 @@
 """Spotify's accounts service on this machine: its page, and tokens by proof key, by refreshing and by an app's secret.
 
 See https://developer.spotify.com/documentation/web-api/tutorials/code-pkce-flow and RFC 7636. The person at the page
-says yes, or declines, without being asked.
+says yes, or declines, without being asked. ``python tests/accounts_service.py ADDRESS`` is their browser.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import base64
 import hashlib
 import secrets
 import socket
+import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-
-import requests
 
 from genre_lib.settings import Settings, get_settings
 
@@ -150,6 +151,14 @@ def free_port() -> int:
         return taken.getsockname()[1]
 
 
-def visit(address: str) -> requests.Response:
-    """What a browser does: it goes where it is sent."""
-    return requests.get(address, timeout=10)
+def visit(address: str) -> tuple[int, str]:
+    """What a browser does: it goes where it is sent, and shows the page at the end; it keeps no log."""
+    try:
+        with urllib.request.urlopen(address, timeout=10) as reply:
+            return reply.status, reply.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+if __name__ == "__main__":
+    print(*visit(sys.argv[1]))

@@ -29,6 +29,8 @@ from genre_lib.spotify.invented_world import World
 
 TIMEOUT = 10
 DRIP = 0.02
+WITHDRAWN = {"users", "audio-features", "audio-analysis", "recommendations"}
+"""What apps made since 2026 no longer get."""
 
 
 @dataclass
@@ -219,8 +221,11 @@ class Handler(BaseHTTPRequestHandler):
     def reply(self, path: str, asked: dict[str, str]) -> None:
         world, options = self.state.world, self.state.options
         kind, _, rest = path.partition("/")
-        if path.startswith(options.forbidden or ("\0",)) or kind == "users":
+        if path.startswith(options.forbidden or ("\0",)) or kind in WITHDRAWN or path in {"tracks", "artists"}:
             return self.fail(403, "Forbidden.")
+        if path == "search":
+            found = [track for track in world.tracks.values() if asked["q"].lower() in track["name"].lower()]
+            return self.answer(200, {"tracks": {"items": found[: min(10, int(asked["limit"]))], "total": len(found)}})
         if path == "me":
             return self.answer(200, world.user)
         if kind in {"artists", "tracks"}:

@@ -56,7 +56,7 @@ def fetch(
 
 def fetch_by(client: Client, store: Store, sources: list[str], user_id: str | None, output: Path | None) -> None:
     """Fetch, tell and write; where calls are used up, tell what is there, and leave the error to be said."""
-    from genre_lib.errors import RateLimited
+    from genre_lib.errors import LibraryEmpty, RateLimited
 
     try:
         summary = run(client, store, sources, user_id)
@@ -64,6 +64,11 @@ def fetch_by(client: Client, store: Store, sources: list[str], user_id: str | No
         tell_kept(store, user_id)
         raise
     tell(summary)
+    if not summary.tracks:
+        raise LibraryEmpty(
+            f"There is no track in the library of {summary.user_id}; save some on Spotify or put them on a playlist of "
+            "your own, and fetch again."
+        )
     if output:
         library = store.library(summary.user_id)
         write_tracks(library, output)

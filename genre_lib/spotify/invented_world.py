@@ -43,7 +43,7 @@ class World:
         path, parameters = listings.request(name)
         if path.startswith("me/top/"):
             top = self.top_tracks if path.endswith("tracks") else self.top_artists
-            return top[str(parameters["time_range"])]
+            return top[str(parameters.get("time_range", "medium_term"))]
         if path.startswith(listings.PLAYLIST):
             return self.entries[path.split("/")[1]]
         whole: dict[str, Sequence[Json | None]]
