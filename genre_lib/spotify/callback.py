@@ -68,12 +68,12 @@ class Listener:
     def __exit__(self, *_: object) -> None:
         self._server.server_close()
 
-    def heard(self, target: str) -> bool:
-        """Take what a browser asked for; whether it is the answer that is waited for."""
-        answer = answer_in(target, self._state)
-        if answer:
-            self._answers.put(answer)
-        return answer is not None
+    def answer_in(self, target: str) -> Answer | None:
+        """What a browser asks for as the answer that is waited for, if it is that."""
+        return answer_in(target, self._state)
+
+    def take(self, answer: Answer) -> None:
+        self._answers.put(answer)
 
     def wait(self, seconds: float, typed: TextIO | None = None) -> Answer:
         """The answer that the browser brings, or that is pasted as a line of ``typed``.
@@ -169,9 +169,16 @@ class CallbackHandler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        awaited = self.server.listener.heard(self.path)
-        body = PAGE.format(text=ARRIVED if awaited else NOT_AWAITED).encode()
-        self.send_response(200 if awaited else 400)
+        answer = self.server.listener.answer_in(self.path)
+        try:
+            self._show(200, ARRIVED) if answer else self._show(400, NOT_AWAITED)
+        finally:  # not before the page was sent: the process may end as soon as it has its answer
+            if answer:
+                self.server.listener.take(answer)
+
+    def _show(self, status: int, text: str) -> None:
+        body = PAGE.format(text=text).encode()
+        self.send_response(status)
         self.send_header("Content-Type", "text/html; charset=utf-8")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Cache-Control", "no-store")
