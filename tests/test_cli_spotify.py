@@ -121,6 +121,7 @@ def test_from_signing_in_to_a_catalogue_and_back(home: Path, server: LibraryServ
     login, fetch, dry, made = told
     assert f"{invented.USER} is signed in until " in login.stderr
     assert table(fetch.stdout)["tracks"] == str(len(world.tracks))
+    assert table(fetch.stdout)["with a file"] == str(len(world.tracks) * (SONGS - 1) // SONGS)
     assert table(dry.stdout)["spotify"] == "off: SPOTIFY_PREVIEWS"
     assert "Nothing was downloaded" in dry.stderr
 
@@ -334,6 +335,7 @@ def test_no_audio_for_any_track(fetched: Path, run, monkeypatch: pytest.MonkeyPa
     said_once(run("catalogue", "--labels", "playlist"), 1, "None of the .* is among the 1 file.*or add the music")
     monkeypatch.setenv("MUSIC_PATH", str(fetched / "nowhere"))
     said_once(run("catalogue", "--labels", "playlist"), 2, "MUSIC_PATH should be the folder")
+    said_once(run("fetch"), 2, "MUSIC_PATH should be the folder")
 
 
 def test_one_class_only(fetched: Path, run, world: World):
@@ -370,6 +372,18 @@ def test_calls_that_are_used_up_say_when_it_goes_on(signed_in: Path, server: Lib
     said_once(told, 1, r"calls are used up.*Kept: \d+ tracks. Fetch again at \d{4}-")
     assert table(told[1])["complete"] == "no"
     said_once(run("catalogue", "--labels", "playlist"), 1, "Playlists as labels need two or more")
+
+
+def test_a_fetch_that_breaks_off_tells_what_is_there_and_goes_on(signed_in: Path, server: LibraryServer, run):
+    server.state.options.bad = {"artists/": Bad(503, "Service unavailable", times=1)}
+    told = run("fetch")
+    said_once(told, 1, r"answered 503 \(Service unavailable\)")
+    assert (table(told[1])["tracks"], table(told[1])["complete"]) == ("90", "no")
+    before = list(server.asked)
+    assert run("fetch")[0] == 0
+    again = [path for path in server.asked[len(before) :] if path in before]
+    assert len(again) == 1  # the call that failed
+    assert again[0].startswith("artists/")
 
 
 def test_what_is_kept_holds_no_secret_in_the_clear_for_others(signed_in: Path):

@@ -67,7 +67,7 @@ def test_a_library_becomes_the_table_that_its_name_stands_for(world: World, sett
 
 
 def test_a_table_that_was_not_made_says_which_command_makes_it(settings: Settings):
-    with pytest.raises(LibraryEmpty, match="spotify:me/genre stands for .*`genre spotify catalogue` makes it"):
+    with pytest.raises(LibraryEmpty, match=r"spotify:me/genre stands for .*`genre spotify catalogue` makes it"):
         table_of(SpotifyPlace(), settings)
 
 

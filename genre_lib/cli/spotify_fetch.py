@@ -17,6 +17,7 @@ from genre_lib.wording import counted
 if TYPE_CHECKING:
     from genre_lib.spotify.asking import Client
     from genre_lib.spotify.library import Library
+    from genre_lib.spotify.music_folder import MusicFolder
     from genre_lib.spotify.store import Store
     from genre_lib.spotify.summary import Summary
 
@@ -45,25 +46,38 @@ def fetch(
 ) -> None:
     """Fetch your Spotify library, or what is missing of it; stopped at any point, it goes on where it was."""
     from genre_lib.spotify.client import Client
+    from genre_lib.spotify.sources import music_folder
     from genre_lib.spotify.store import Store
 
     if output:
         require_writable(output)
     settings = get_settings()
     client = Client.for_user(settings)
-    fetch_by(client, Store.of(settings), [each.value for each in source or Source], user_id, output)
+    folder = music_folder(settings) if settings.music_path else None
+    fetch_by(client, Store.of(settings), [each.value for each in source or Source], user_id, output, folder)
 
 
-def fetch_by(client: Client, store: Store, sources: list[str], user_id: str | None, output: Path | None) -> None:
-    """Fetch, tell and write; where calls are used up, tell what is there, and leave the error to be said."""
-    from genre_lib.errors import LibraryEmpty, RateLimited
+def fetch_by(
+    client: Client,
+    store: Store,
+    sources: list[str],
+    user_id: str | None,
+    output: Path | None,
+    folder: MusicFolder | None = None,
+) -> None:
+    """Fetch, tell and write; where Spotify gives no more, tell what is there, and leave the error to be said.
+
+    Args:
+        folder: of one's own music, to count the tracks that are in it.
+    """
+    from genre_lib.errors import LibraryEmpty, RateLimited, SpotifyUnreachable
 
     try:
         summary = run(client, store, sources, user_id)
-    except RateLimited:
+    except (RateLimited, SpotifyUnreachable):
         tell_kept(store, user_id)
         raise
-    tell(summary)
+    tell(summary, fit_to_train(store.library(summary.user_id), folder))
     if not summary.tracks:
         raise LibraryEmpty(
             f"There is no track in the library of {summary.user_id}; save some on Spotify or put them on a playlist of "
@@ -82,12 +96,29 @@ def run(client: Client, store: Store, sources: list[str], user_id: str | None) -
         return collect(client, store, sources, user_id, lambda done, total, what: bar(done, total, what))
 
 
-def tell(summary: Summary) -> None:
+def fit_to_train(library: Library, folder: MusicFolder | None) -> dict[str, int | str]:
+    """Of how many tracks the genre is clear, and how many are among one's own files."""
+    from genre_lib.errors import LabelsInvalid
+    from genre_lib.spotify.labelling import by_genre
+
+    try:
+        labels: int | str = len(by_genre(library).genres)
+    except LabelsInvalid:
+        labels = "too few genres"
+    if folder is None:
+        return {"with a label by genre": labels, "with a file": "MUSIC_PATH is not set"}
+    with progress_bar("matching") as bar:
+        folder.progress = lambda done, total: bar(done, total, "listing your music")
+        return {"with a label by genre": labels, "with a file": sum(folder.has(t) > 0 for t in library.tracks.values())}
+
+
+def tell(summary: Summary, fit: dict[str, int | str] | None = None) -> None:
     """The library in numbers, as a table."""
     rows: dict[str, Any] = {
         "tracks": summary.tracks,
         "  with a recording code (ISRC)": summary.with_isrc,
         "  with genres of an artist": summary.with_genres,
+        **{f"  {name}": number for name, number in (fit or {}).items()},
         "artists": summary.artists,
         "playlists": summary.playlists,
         **{f"refused: {reason.replace('_', ' ')}": count for reason, count in summary.refused.items()},
