@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from genre_lib.spotify.labelling import Labels
     from genre_lib.spotify.library import Library
     from genre_lib.spotify.store import Store
+    from genre_lib.spotify.tags import RecordingTags
 
 TOLD = {
     "labelled": "labelled",
@@ -54,6 +55,7 @@ def catalogue(
     from genre_lib.spotify.personal import label, library_of, make_table
     from genre_lib.spotify.place import ME, SpotifyPlace
     from genre_lib.spotify.store import Store
+    from genre_lib.spotify.tags import tags_of
 
     if output:
         require_writable(output)
@@ -62,11 +64,15 @@ def catalogue(
     place, store = SpotifyPlace.of(user_id or ME, labels), Store.of(settings)
     library = library_of(place, settings, store)
     say_incomplete(library, store)
+    with progress_bar("asking for tags") as bar:
+        tags = tags_of(settings, store, lambda asked: bar(asked, None)) if place.kind == "genre" else None
+        labelled = label(place, library, tags)
+    tell_labels(labelled)
+    say_tags(tags)
     if dry_run:
-        return tell_coverage(library, label(place, library), settings)
+        return tell_coverage(library, labelled, settings)
     with progress_bar("matching") as bar:
-        made = make_table(place, library, settings, progress=lambda done, total: bar(done, total))
-    tell_labels(made.labels)
+        made = make_table(place, library, settings, labels=labelled, progress=lambda done, total: bar(done, total))
     tell_numbers(made.numbers)
     table = made.catalogue.write(output) if output else made.table
     say(f"{counted(made.numbers.rows, 'file')}: {table}. Train on it: genre finetune --data-path {table}")
@@ -77,6 +83,16 @@ def say_incomplete(library: Library, store: Store) -> None:
     """That there is more on Spotify than here, where a fetch was interrupted."""
     if library.tracks and not store.is_complete(library.user_id):
         say("The library was not fetched to its end; `genre spotify fetch` goes on where it was.")
+
+
+def say_tags(tags: RecordingTags | None) -> None:
+    """Whose tags were used, and whether they came to their end."""
+    from genre_lib.spotify.tags import TERMS
+
+    if tags:
+        say(TERMS)
+    if tags and tags.silent:
+        say(f"{tags.silent} The other tracks have no tags; what came is kept, and the rest is asked for next time.")
 
 
 def tell_labels(labels: Labels) -> None:
@@ -94,7 +110,6 @@ def tell_coverage(library: Library, labels: Labels, settings: Settings) -> None:
     from genre_lib.spotify.coverage import coverage
     from genre_lib.spotify.sources import TERMS, sources_of
 
-    tell_labels(labels)
     tracks = [library.tracks[id] for id in labels.genres]
     with progress_bar("looking for audio") as bar:
         sources = sources_of(settings, lambda done, total: bar(done, total, "listing your music"))

@@ -91,6 +91,7 @@ def make_table(
     library: Library,
     settings: Settings,
     *,
+    labels: Labels | None = None,
     folder: MusicFolder | None = None,
     tags: Tags | None = None,
     progress: Callable[[int, int], object] | None = None,
@@ -98,6 +99,7 @@ def make_table(
     """Label the library, find its tracks in the user's own music, and write the table that the place stands for.
 
     Args:
+        labels: where they are known already; None: as :func:`label` gives them.
         folder: of the user's own music; None: ``MUSIC_PATH``'s.
         tags: genre tags of a recording, for tracks whose artists have none on Spotify.
         progress: called with tracks looked up, and all of them.
@@ -107,7 +109,7 @@ def make_table(
         ConfigurationError: ``MUSIC_PATH`` is not set, or is no folder.
         NoAudio, CatalogueInvalid: too little of it is in the folder.
     """
-    labels = label(place, library, tags)
+    labels = labels or label(place, library, tags)
     built = build(library, labels.genres, folder or music_folder(settings), rules=labels.rules, progress=progress)
     return Personal(built.catalogue, built.catalogue.write(place.table(settings)), labels, built.numbers)
 
