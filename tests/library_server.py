@@ -354,11 +354,18 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=int, default=50)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--delay", type=float, default=0.0)
+    parser.add_argument("--signing", action="store_true", help="answer only who has signed in")
     given = parser.parse_args()
     sizes = {name: getattr(given, name) for name in ("tracks", "playlists", "artists", "seed")}
-    server = LibraryServer(invented.world(**sizes), delay=given.delay)
+    server = LibraryServer(invented.world(**sizes), accounts() if given.signing else None, delay=given.delay)
     print(server.url, flush=True)
     server.serve()
+
+
+def accounts() -> Signing:
+    from accounts_service import Accounts
+
+    return Accounts()
 
 
 if __name__ == "__main__":

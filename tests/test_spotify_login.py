@@ -90,7 +90,7 @@ def test_the_tokens_are_for_their_owner_alone(settings: Settings):
     path = Tokens.of(settings).path
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    assert {stat.S_IMODE(each.stat().st_mode) for each in path.parent.iterdir()} == {0o600}
 
 
 def test_every_sign_in_has_a_state_and_a_challenge_of_its_own(settings: Settings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from datetime import datetime
 from pathlib import Path
 
@@ -41,6 +42,22 @@ def test_tokens_do_not_come_back_after_they_were_deleted(tokens: Tokens):
     assert tokens.delete() is True
     tokens.save_token_to_cache(CAME)
     assert tokens.read() is None
+
+
+def test_signing_in_waits_for_a_refresh_that_is_under_way(tokens: Tokens):
+    """Else the refreshed ones of before would take the place of the new ones."""
+    tokens.begin(CAME)
+    order = []
+    signing_in = threading.Thread(target=lambda: order.append(tokens.begin({**CAME, "access_token": "access-3"})))
+    with tokens.locked():
+        signing_in.start()
+        signing_in.join(0.2)
+        order.append("refreshing")
+        tokens.save_token_to_cache({**CAME, "access_token": "access-2"})
+    signing_in.join()
+    assert order[0] == "refreshing"
+    assert tokens.read() == order[1]
+    assert tokens.read().access_token == "access-3"  # type: ignore[union-attr]
 
 
 def test_no_token_is_in_a_repr(tokens: Tokens):

@@ -106,7 +106,8 @@ class Tokens(CacheHandler):
 
     def begin(self, token_info: Mapping[str, Any]) -> Authorisation:
         """Keep what somebody who signs in brings, in the stead of what was there."""
-        return self._write(token_info, secrets.token_hex(8), self._now())
+        with self.locked():  # a refresh that is under way would put the older ones back
+            return self._write(token_info, secrets.token_hex(8), self._now())
 
     def get_cached_token(self) -> dict[str, Any] | None:
         found = self.read()
@@ -121,13 +122,16 @@ class Tokens(CacheHandler):
     def delete(self) -> bool:
         """Forget the authorisation; whether there was one."""
         there = self.path.is_file()
-        for path in (self.path, self.path.with_name(LOCK)):
-            path.unlink(missing_ok=True)
+        if there:
+            with self.locked():
+                self.path.unlink(missing_ok=True)
+        self.path.with_name(LOCK).unlink(missing_ok=True)
         return there
 
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Only one process refreshes at a time: a refresh token that was used is worth nothing to the others."""
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         handle = os.open(self.path.with_name(LOCK), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)
