@@ -29,6 +29,11 @@ def parse_list(given: object) -> object:
     return [entry.strip() for entry in given.split(",") if entry.strip()] if isinstance(given, str) else given
 
 
+def parse_optional(given: object) -> object:
+    """Nothing where a line of ``.env`` ends at its ``=``; an empty path would be the current folder."""
+    return None if given == "" else given
+
+
 class Settings(BaseSettings):
     """Every field may be set by an environment variable of its name, or by a line in ``.env``."""
 
@@ -123,7 +128,9 @@ class Settings(BaseSettings):
     spotify_timeout: float = Field(20, gt=0, description="Seconds that one answer of Spotify's may take.")
     spotify_api_url: str = Field("https://api.spotify.com/v1/", description="Where Spotify's Web API is.")
     spotify_accounts_url: str = Field("https://accounts.spotify.com", description="Where one signs in to Spotify.")
-    music_path: Path | None = Field(None, description="Folder of your own music, to find a Spotify track's audio in.")
+    music_path: Annotated[Path | None, BeforeValidator(parse_optional)] = Field(
+        None, description="Folder of your own music, to find a Spotify track's audio in."
+    )
     spotify_previews: bool = Field(False, description="Whether Spotify's previews are heard, where an app gets them.")
     deezer_previews: bool = Field(False, description="Whether Deezer's previews are heard; see its terms.")
     deezer_url: str = Field("https://api.deezer.com/", description="Where Deezer's API is.")

@@ -11,16 +11,23 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 import pandas as pd
 import pytest
 from accounts_service import CLIENT_ID, SECRET, Accounts, free_port
 from library_server import Bad, LibraryServer, serving
+from preview_services import preview_services
 from tagged_songs import write_song
 
 from genre_lib.cli import main
+from genre_lib.settings import get_settings
 from genre_lib.spotify import invented
+from genre_lib.spotify.access import SCOPES
 from genre_lib.spotify.invented_world import World
+from genre_lib.spotify.store import Store
+from genre_lib.spotify.summary import genres_of
+from genre_lib.spotify.tokens import Tokens
 
 GENRES, ARTISTS, SONGS = ("jazz", "metal", "reggae"), 5, 6
 HERE = Path(__file__).parent
@@ -155,16 +162,10 @@ def test_by_pasting_the_address_where_no_browser_is(home: Path, accounts: Accoun
     pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]
         address = next(line for line in process.stderr if line.startswith("http"))
-        _, answer = accounts.authorize(dict(pair.split("=", 1) for pair in unquoted(address)))
+        _, answer = accounts.authorize(dict(parse_qsl(urlsplit(address.strip()).query)))
         _, said = process.communicate(f"{answer}\n")
     assert process.returncode == 0, said
     assert "is signed in until" in said
-
-
-def unquoted(address: str) -> list[str]:
-    from urllib.parse import parse_qsl, urlsplit
-
-    return [f"{name}={value}" for name, value in parse_qsl(urlsplit(address.strip()).query)]
 
 
 def test_the_address_of_a_person_who_declines(home: Path, accounts: Accounts):
@@ -182,10 +183,6 @@ def test_the_address_of_a_person_who_declines(home: Path, accounts: Accounts):
 @pytest.fixture
 def signed_in(home: Path, accounts: Accounts) -> Path:
     """The authorisation as signing in leaves it, without a browser."""
-    from genre_lib.settings import get_settings
-    from genre_lib.spotify.access import SCOPES
-    from genre_lib.spotify.tokens import Tokens
-
     _, token = accounts._tokens(" ".join(SCOPES))
     Tokens.of(get_settings()).begin({**token, "expires_at": time.time() + token["expires_in"]})
     return home
@@ -356,6 +353,38 @@ def test_labels_of_ids_that_are_not_in_the_library(fetched: Path, run, world: Wo
     assert table(out)["left out: in the table, and not in the library"] == "1"
     assert table(out)["by table"] == "90"
     assert table(out)["files in the table"] == str(90 * (SONGS - 1) // SONGS)
+
+
+def test_a_dry_run_names_every_source_and_writes_nothing(fetched: Path, run, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MUSIC_PATH", "")
+    monkeypatch.setenv("SPOTIFY_PREVIEWS", "true")
+    code, out, err = run("catalogue", "--labels", "playlist", "--dry-run")
+    assert code == 0, err
+    told = table(out)
+    assert (told["folder"], told["deezer"]) == ("off: MUSIC_PATH", "off: DEEZER_PREVIEWS")
+    assert told["spotify"] == "0"
+    assert "III.14" in err
+    assert not (fetched / "kept" / "catalogues").exists()
+
+
+def test_tags_come_to_the_help_of_genres(fetched: Path, run, monkeypatch: pytest.MonkeyPatch):
+    unlabelled = int(table(run("catalogue", "--dry-run")[1])["left out: no genre is named"])
+    library = Store.of(get_settings()).library(invented.USER)
+    codes = [track.isrc for track in library.tracks.values() if track.isrc and not genres_of(track, library)]
+    with preview_services() as services:
+        for code in codes[1:]:
+            services.put(f"/ws/2/isrc/{code}", b"", status=500)
+        services.put(f"/ws/2/isrc/{codes[0]}", {"recordings": [{"id": "a", "genres": [{"name": "bebop", "count": 1}]}]})
+        monkeypatch.setenv("MUSICBRAINZ_URL", services.url)
+        monkeypatch.setenv("TAG_SOURCES", "true")
+        said_once(run("catalogue", "--dry-run"), 2, "set CONTACT in .env")
+        monkeypatch.setenv("CONTACT", "ann@example.org")
+        code, out, err = run("catalogue", "--dry-run")
+    assert code == 0, err
+    assert int(table(out)["left out: no genre is named"]) == unlabelled - 1
+    assert len(services.asked) == 2
+    assert "CC BY-NC-SA" in err
+    assert "MusicBrainz answers 500" in err
 
 
 def write_labels(path: Path, labels: dict[str, object]) -> None:

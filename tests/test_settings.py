@@ -29,6 +29,11 @@ def test_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch):
         get_settings()
 
 
+def test_a_folder_that_is_left_empty_is_none_and_not_the_current_one(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("MUSIC_PATH", "")
+    assert get_settings().music_path is None
+
+
 def test_the_example_names_every_setting():
     example = (REPOSITORY / ".env.example").read_text()
     named = {line.split("=")[0].strip("# ").lower() for line in example.splitlines() if "=" in line}
