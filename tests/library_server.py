@@ -10,6 +10,7 @@ forgets what was asked.
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import sys
 import threading
@@ -29,6 +30,7 @@ from genre_lib.spotify.invented_world import World
 
 TIMEOUT = 10
 DRIP = 0.02
+CHUNK = 600
 WITHDRAWN = {"users", "audio-features", "audio-analysis", "recommendations"}
 """What apps made since 2026 no longer get."""
 
@@ -133,6 +135,12 @@ def old_shape(entry: Any) -> Any:
         return entry
     names = {"item": "track"} if "item" in entry else {"items": "tracks"} if "snapshot_id" in entry else {}
     return {names.get(key, key): value for key, value in entry.items()}
+
+
+def in_chunks(body: bytes) -> bytes:
+    """A body as it is sent whose length is not told before."""
+    pieces = [body[start : start + CHUNK] for start in range(0, len(body), CHUNK)]
+    return b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in [*pieces, b""])
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -264,14 +272,19 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(status, {"error": error})
 
     def answer(self, status: int, reply: Any) -> None:
-        body = json.dumps(reply).encode()
+        """As Spotify does: compressed for whoever takes that, and long ones in chunks."""
+        zipped = "gzip" in self.headers.get("Accept-Encoding", "")
+        body = gzip.compress(json.dumps(reply).encode(), 1) if zipped else json.dumps(reply).encode()
+        chunked = len(body) > CHUNK
         self.send_response(status)
         if status == 429:
             self.send_header("Retry-After", str(round(self.state.options.retry_after)))
         self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
+        if zipped:
+            self.send_header("Content-Encoding", "gzip")
+        self.send_header(*(("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(len(body)))))
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(in_chunks(body) if chunked else body)
 
     def log_message(self, *_: Any) -> None:
         pass

@@ -289,6 +289,12 @@ def test_nobody_whom_spotify_does_not_serve(
     said_once(run(command), 1, said)
 
 
+def test_who_is_not_served_is_told_so_when_signing_in(home: Path, server: LibraryServer):
+    server.state.options.bad = {"me": NOT_LISTED}
+    done = genre("login")
+    said_once((done.returncode, done.stdout, done.stderr), 1, "not on the list of the app's users")
+
+
 @pytest.mark.parametrize("command", ["status", "fetch"])
 def test_an_authorisation_that_has_ended(signed_in: Path, accounts: Accounts, run, command: str):
     accounts.expire()
