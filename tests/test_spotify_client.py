@@ -149,6 +149,18 @@ def test_a_token_that_is_refused_early_is_refreshed_once(client: Client, account
     ]
 
 
+def test_a_token_that_another_process_brought_is_used(client: Client, settings: Settings, accounts: Accounts):
+    client.get("me")
+    held = UserAccess(settings)
+    held.get_access_token()
+    accounts.expire()
+    client.get("me")  # refreshes
+    issued = len(accounts.issued)
+    held.renew()
+    assert len(accounts.issued) == issued
+    assert held.get_access_token() == accounts.issued[-1]
+
+
 def test_an_authorisation_that_has_ended_says_to_sign_in(client: Client, accounts: Accounts):
     accounts.expire()
     accounts.revoked = True

@@ -42,8 +42,8 @@ class Access(Protocol):
     def get_access_token(self, as_dict: bool = False) -> str:
         """A token that has not expired."""
 
-    def renew(self) -> bool:
-        """Let go of a token that Spotify refuses before its time; whether there is another one."""
+    def renew(self) -> None:
+        """Get another token, for Spotify refuses the last one before its time."""
 
 
 class UserAccess:
@@ -54,6 +54,7 @@ class UserAccess:
         self.tokens = Tokens.of(settings)
         self._manager = pkce_manager(settings, self.tokens)
         self._now = now
+        self._last: Authorisation | None = None
 
     @property
     def account(self) -> str:
@@ -72,22 +73,23 @@ class UserAccess:
         return found
 
     def get_access_token(self, as_dict: bool = False) -> str:
-        found = self.authorisation()
-        return self._refreshed(found) if found.is_expired(self._now()) else found.access_token
+        self._last = self.authorisation()
+        if self._last.is_expired(self._now()):
+            self._last = self._refreshed(self._last)
+        return self._last.access_token
 
-    def renew(self) -> bool:
-        self._refreshed(self.authorisation())
-        return True
+    def renew(self) -> None:
+        self._refreshed(self._last or self.authorisation())
 
-    def _refreshed(self, stale: Authorisation) -> str:
-        """The token after this one, which another process may have brought meanwhile."""
+    def _refreshed(self, stale: Authorisation) -> Authorisation:
+        """That with the token after this one, which another process may have brought meanwhile."""
         with self.tokens.locked():
             found = self.authorisation()
             if found.access_token == stale.access_token:
                 with said_plainly(self._now):
                     self._manager.refresh_access_token(found.refresh_token)
                 found = self.authorisation()
-        return found.access_token
+        return found
 
 
 class AppAccess:
@@ -110,10 +112,9 @@ class AppAccess:
         with said_plainly(self._now):
             return self._manager.get_access_token(as_dict=False)
 
-    def renew(self) -> bool:
+    def renew(self) -> None:
         with said_plainly(self._now):
             self._manager.get_access_token(as_dict=False, check_cache=False)
-        return True
 
 
 def require_app(settings: Settings) -> None:
