@@ -239,7 +239,19 @@ class SpotifyNotFound(SpotifyError):
 
 
 class SpotifyUnreachable(SpotifyError):
-    """Spotify, or another source of tracks, does not answer, or with what cannot be read."""
+    """Spotify, or another source of tracks, does not answer, or with what cannot be read.
+
+    Args:
+        passing: whether the same call may well be answered a few seconds later.
+    """
+
+    def __init__(self, message: str = "", passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
+
+
+class SpotifyTimeout(SpotifyUnreachable):
+    """Spotify, or another source of tracks, does not answer in time."""
 
 
 class RateLimited(SpotifyError):

@@ -24,6 +24,7 @@ from genre_lib.cli import main
 from genre_lib.settings import get_settings
 from genre_lib.spotify import invented
 from genre_lib.spotify.access import SCOPES
+from genre_lib.spotify.asking import TROUBLE_WAITS
 from genre_lib.spotify.invented_world import World
 from genre_lib.spotify.store import Store
 from genre_lib.spotify.summary import genres_of
@@ -410,10 +411,11 @@ def test_calls_that_are_used_up_say_when_it_goes_on(signed_in: Path, server: Lib
 
 
 def test_a_fetch_that_breaks_off_tells_what_is_there_and_goes_on(signed_in: Path, server: LibraryServer, run):
-    server.state.options.bad = {"artists/": Bad(503, "Service unavailable", times=1)}
+    server.state.options.bad = {"artists/": Bad(503, "Service unavailable", times=1 + len(TROUBLE_WAITS))}
     told = run("fetch")
     said_once(told, 1, r"answered 503 \(Service unavailable\)")
     assert (table(told[1])["tracks"], table(told[1])["complete"]) == ("90", "no")
+    assert len(set(server.asked[-1 - len(TROUBLE_WAITS) :])) == 1
     before = list(server.asked)
     assert run("fetch")[0] == 0
     again = [path for path in server.asked[len(before) :] if path in before]

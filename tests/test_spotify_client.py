@@ -25,6 +25,7 @@ from genre_lib.errors import (
     SpotifyNotConfigured,
     SpotifyNotConnected,
     SpotifyNotFound,
+    SpotifyTimeout,
     SpotifyUnreachable,
 )
 from genre_lib.settings import Settings, get_settings
@@ -222,6 +223,17 @@ def test_an_answer_becomes_its_error(
 
 
 @pytest.mark.parametrize(
+    ("bad", "passing"),
+    [(Bad(503, "busy"), True), (Bad(how="cut"), True), (Bad(how="garbage"), True), (Bad(418, "a teapot"), False)],
+)
+def test_trouble_says_whether_it_may_pass(client: Client, server: LibraryServer, bad: Bad, passing: bool):
+    server.state.options.bad = {"me": replace(bad)}
+    with pytest.raises(SpotifyUnreachable) as raised:
+        client.get("me")
+    assert raised.value.passing is passing
+
+
+@pytest.mark.parametrize(
     ("reason", "header", "error", "seconds"),
     [
         ("QUOTA_EXCEEDED", "86400", QuotaExceeded, 86400),
@@ -248,8 +260,9 @@ def test_an_answer_that_does_not_come_in_time_is_given_up(settings: Settings, se
     sign_in(settings)
     server.state.options.bad = {"me": Bad(how=how)}
     client = Client.for_user(settings.model_copy(update={"spotify_timeout": 0.5}))
-    with pytest.raises(SpotifyUnreachable, match="does not answer in time"):
+    with pytest.raises(SpotifyTimeout, match="does not answer in time") as raised:
         client.get("me")
+    assert raised.value.passing
 
 
 def test_where_nobody_listens_it_says_so(client: Client, server: LibraryServer):

@@ -36,6 +36,21 @@ def world() -> World:
     return invented.world(**SMALL)
 
 
+class Troubled:
+    """A client whose calls fail, as often as there are errors."""
+
+    account = "test"
+
+    def __init__(self, client: PlainClient, *errors: Exception) -> None:
+        self.client, self.errors, self.asked = client, list(errors), []
+
+    def get(self, path: str, **params: object) -> dict[str, object]:
+        self.asked.append(path)
+        if self.errors:
+            raise self.errors.pop(0)
+        return self.client.get(path, **params)
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "spotify")
@@ -95,6 +110,38 @@ def test_a_playlist_that_was_emptied_or_deleted_is_so_in_the_library(world: Worl
     assert playlists[emptied["id"]] == ()
     assert deleted["id"] not in playlists
     assert not list(store.pages(invented.USER, f"playlists/{deleted['id']}/items"))
+
+
+def troubles(count: int, passing: bool = True) -> list[Exception]:
+    return [SpotifyUnreachable("Spotify answered 503.", passing) for _ in range(count)]
+
+
+def test_trouble_that_passes_is_waited_out(world: World, store: Store):
+    waits: list[float] = []
+    with serving(world) as server:
+        client = Troubled(PlainClient(server.url), *troubles(3))
+        assert collect(client, store, sleep=waits.append).complete
+    assert waits == [1, 2, 4]
+    assert client.asked[:4] == ["me"] * 4 and "me" not in client.asked[4:]
+    assert without_names(store.library(invented.USER)) == without_names(collected(world))
+
+
+def test_trouble_that_stays_ends_it_after_some_tries_with_all_kept(world: World, store: Store):
+    waits: list[float] = []
+    with serving(world) as server:
+        collect(PlainClient(server.url), store)
+        client = Troubled(PlainClient(server.url), *troubles(4))
+        with pytest.raises(SpotifyUnreachable, match=r"answered 503\. Kept: 130 tracks\. Fetch again then, and it"):
+            collect(client, store, user_id=invented.USER, sleep=waits.append)
+    assert (len(client.asked), waits) == (4, [1, 2, 4])
+
+
+def test_what_will_not_pass_is_not_asked_again(world: World, store: Store):
+    with serving(world) as server:
+        client = Troubled(PlainClient(server.url), *troubles(1, passing=False))
+        with pytest.raises(SpotifyUnreachable):
+            collect(client, store, sleep=lambda _: pytest.fail("waited"))
+    assert client.asked == ["me"]
 
 
 @pytest.mark.parametrize("last", [1, 2, 5, 9, 20, 45])

@@ -24,14 +24,18 @@ from genre_lib.errors import (
     SpotifyError,
     SpotifyForbidden,
     SpotifyNotFound,
+    SpotifyTimeout,
     SpotifyUnreachable,
     first_line,
 )
 from genre_lib.spotify.budget import clock_time
-from genre_lib.spotify.downloads import reason_of, seconds_to_wait
+from genre_lib.spotify.downloads import is_late, may_pass, reason_of, seconds_to_wait
 
 USUAL_WAIT = 30.0
 """Seconds, where an answer says to wait and not for how long: Spotify counts calls in spans of thirty."""
+
+SERVERS_FAULT = 500
+"""Statuses from here on say that the fault is Spotify's, which often passes."""
 
 QUOTA = "QUOTA_EXCEEDED"
 WITHDRAWN = re.compile(r"(audio-features|audio-analysis|recommendations|users|browse)\b|(tracks|artists|albums)/?$")
@@ -77,7 +81,8 @@ def of_api(error: SpotifyException, path: str, now: float) -> SpotifyError:
         return gone(path)
     if error.http_status == 404 or (error.http_status == 400 and "id" in said.lower().split()):
         return SpotifyNotFound(f"Spotify has nothing at {name_of(path)}{in_brackets(said)}; check the id.")
-    return SpotifyUnreachable(f"Spotify answered {error.http_status}{in_brackets(said)}. Try again later.")
+    told = f"Spotify answered {error.http_status}{in_brackets(said)}. Try again later."
+    return SpotifyUnreachable(told, passing=error.http_status >= SERVERS_FAULT)
 
 
 def forbidden(said: str, reason: str, path: str) -> SpotifyError:
@@ -119,17 +124,19 @@ def of_accounts(error: SpotifyOauthError, now: float) -> SpotifyError:
         return SpotifyCredentialsInvalid(UNKNOWN_APP)
     if status == 429:
         return limited(response.headers, False, now)  # type: ignore[union-attr]
-    return SpotifyUnreachable(f"Spotify's sign-in answered {status or 'nothing'}{in_brackets(word)}. Try again later.")
+    told = f"Spotify's sign-in answered {status or 'nothing'}{in_brackets(word)}. Try again later."
+    return SpotifyUnreachable(told, passing=status >= SERVERS_FAULT)
 
 
 def of_failure(error: Exception) -> SpotifyUnreachable:
     """The error where no answer came, or not the whole of one."""
-    return SpotifyUnreachable(f"Spotify {reason_of(error)}. Check the connection, and try again later.")
+    kind = SpotifyTimeout if is_late(error) else SpotifyUnreachable
+    return kind(f"Spotify {reason_of(error)}. Check the connection, and try again later.", passing=may_pass(error))
 
 
 def unreadable() -> SpotifyUnreachable:
     """The error where an answer has not the form that it should have."""
-    return SpotifyUnreachable("Spotify answered with what cannot be read. Try again later.")
+    return SpotifyUnreachable("Spotify answered with what cannot be read. Try again later.", passing=True)
 
 
 def said_by(message: object) -> str:

@@ -21,7 +21,7 @@ from genre_lib.errors import (
     first_line,
 )
 from genre_lib.spotify import listings, replies
-from genre_lib.spotify.asking import Asking, Client
+from genre_lib.spotify.asking import TROUBLE_WAITS, Asking, Client
 from genre_lib.spotify.assembled import heads
 from genre_lib.spotify.budget import clock_time
 from genre_lib.spotify.library import Library, Refused
@@ -59,7 +59,7 @@ def collect(
     Args:
         sources: of :data:`~genre_lib.spotify.listings.SOURCES`.
         user_id: whose; None for whoever signed in. Of others there are only public playlists.
-        sleep, now: seconds; a wait of a minute or less is waited out.
+        sleep, now: seconds; a wait of a minute or less is waited out, and a fault that may pass, for some seconds.
 
     Raises:
         ConfigurationError: there is no such source.
@@ -72,7 +72,8 @@ def collect(
         raise ConfigurationError(
             f"Sources of a library are {', '.join(listings.SOURCES)}; came: {', '.join(unknown) or 'none'}."
         )
-    return Collection(Asking(client, store.budget, sleep, now), store, progress).run(sources, user_id)
+    asking = Asking(client, store.budget, sleep, now, trouble_waits=TROUBLE_WAITS)
+    return Collection(asking, store, progress).run(sources, user_id)
 
 
 def signed_in(asking: Asking, store: Store) -> str:
@@ -118,7 +119,10 @@ class Collection:
             self._user, self._own = user_id or me, user_id in (None, me)
             self._collect(sources if self._own else self._of_others(sources))
         except RateLimited as error:
-            raise type(error)(f"{error} {self._kept(error.resume_at)}", error.resume_at) from error
+            when = f"at {clock_time(error.resume_at)} or later"
+            raise type(error)(f"{error} {self._kept(when)}", error.resume_at) from error
+        except SpotifyUnreachable as error:
+            raise type(error)(f"{error} {self._kept('then')}", error.passing) from error
         return summarise(self._store.library(self._user), self._asking.calls, complete=True)
 
     def _of_others(self, sources: Sequence[str]) -> Sequence[str]:
@@ -129,9 +133,9 @@ class Collection:
             )
         return ("playlists",)
 
-    def _kept(self, resume_at: float) -> str:
+    def _kept(self, when: str) -> str:
         kept = counted(len(self._store.library(self._user).tracks), "track") if self._user else "what was fetched"
-        return f"Kept: {kept}. Fetch again at {clock_time(resume_at)} or later, and it goes on where it was."
+        return f"Kept: {kept}. Fetch again {when}, and it goes on where it was."
 
     def _collect(self, sources: Sequence[str]) -> None:
         opened = (*sources, ARTISTS)

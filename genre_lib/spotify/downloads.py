@@ -169,9 +169,19 @@ def port_of(parts: SplitResult) -> int | None:
     return parts.port or DEFAULT_PORTS.get(parts.scheme)
 
 
+def is_late(error: Exception) -> bool:
+    """Whether it was the time that ran out."""
+    return isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError)
+
+
+def may_pass(error: Exception) -> bool:
+    """Whether the next try may go better: a wrong certificate or address stays wrong."""
+    return not isinstance(error, (requests.exceptions.SSLError, *NO_ADDRESS))
+
+
 def reason_of(error: Exception) -> str:
     """Why no answer came, without the address, which errors of requests hold."""
-    if isinstance(error, requests.Timeout | urllib3.exceptions.TimeoutError | TimeoutError):
+    if is_late(error):
         return "does not answer in time"
     if isinstance(error, requests.exceptions.SSLError):
         return "shows a certificate that cannot be checked"
