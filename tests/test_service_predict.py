@@ -251,19 +251,6 @@ def test_what_is_late_is_told_and_the_rest_is_there(settings: Settings, tmp_path
     assert not left_in(tmp_path)
 
 
-# --- Spotify ----------------------------------------------------------------------------------------------------------
-
-
-def test_a_track_of_spotifys_is_known_and_not_predicted(client: TestClient):
-    for text in ("spotify:track:7ouMYWpwJ422jRcDASZB7P", "7ouMYWpwJ422jRcDASZB7P"):
-        response = client.post("/predict/spotify", json={"track_id": text, "model_name": "tiny"})
-        assert is_error(response, 501, "spotify_not_configured")
-        assert "SPOTIFY_CLIENT_ID" in response.json()["detail"]
-    response = client.post("/predict/spotify", json={"track_id": "spotify:album:7ouMYWpwJ422jRcDASZB7P"})
-    assert is_error(response, 422, "invalid_track_id")
-    assert is_error(client.post("/predict/spotify", json={"track": "x"}), 422, "invalid_request")
-
-
 # --- analysis ---------------------------------------------------------------------------------------------------------
 
 

@@ -3,6 +3,8 @@
 import errno
 import http
 import logging
+import math
+import time
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -24,18 +26,30 @@ from genre_lib.errors import (
     InvalidTrackId,
     JobConflict,
     JobNotFound,
+    LabelsInvalid,
+    LibraryEmpty,
     MissingKey,
     ModelExists,
     ModelInUse,
     ModelInvalid,
     ModelNameInvalid,
     ModelNotFound,
+    NoAudio,
     NoKeysConfigured,
     NoMetrics,
+    NotAllowlisted,
     NotAudio,
     PathNotAllowed,
+    PremiumRequired,
     QueueFull,
+    RateLimited,
+    SpotifyCredentialsInvalid,
+    SpotifyForbidden,
     SpotifyNotConfigured,
+    SpotifyNotConnected,
+    SpotifyNotFound,
+    SpotifyTimeout,
+    SpotifyUnreachable,
     TooManyItems,
     TrainingSettingsInvalid,
     UnsupportedMediaType,
@@ -66,6 +80,18 @@ STATUS: dict[type[GenreLibError], int] = {
     AnalysisBusy: 503,
     InvalidTrackId: 422,
     SpotifyNotConfigured: 501,
+    SpotifyNotConnected: 409,
+    SpotifyCredentialsInvalid: 503,
+    PremiumRequired: 503,
+    NotAllowlisted: 503,
+    SpotifyForbidden: 403,
+    SpotifyNotFound: 404,
+    NoAudio: 404,
+    RateLimited: 429,
+    SpotifyTimeout: 504,
+    SpotifyUnreachable: 502,
+    LibraryEmpty: 422,
+    LabelsInvalid: 422,
     UrlRefused: 422,
     UrlUnreachable: 502,
     FetchTimeout: 504,
@@ -107,7 +133,7 @@ MEANING = {
     422: "The track is empty or too long, or a field is missing, unknown or out of range.",
     429: "More requests came than are allowed; try again after Retry-After seconds.",
     500: "The service met an error that it did not expect.",
-    501: "This version cannot do that.",
+    501: "It is not set up here: an app of Spotify's, or the folder of music that its tracks are found in.",
     502: "The file cannot be fetched from its URL.",
     503: "Too many requests are being answered, or the worker is starting; try again after Retry-After seconds.",
     504: "The answer took longer than allowed.",
@@ -125,6 +151,13 @@ def status_of(error: GenreLibError) -> int:
     return next((status for kind, status in STATUS.items() if isinstance(error, kind)), 500)
 
 
+def headers_of(error: GenreLibError) -> dict[str, str]:
+    """What goes with the answer beside its body."""
+    if isinstance(error, RateLimited):
+        return {"Retry-After": str(max(1, math.ceil(error.resume_at - time.time())))}
+    return HEADERS.get(type(error), {})
+
+
 def body(detail: str, code: str) -> dict[str, str]:
     """The error as it is sent. Half of a surrogate pair, which JSON may bring and UTF-8 cannot hold, becomes ``?``."""
     return {"detail": detail.encode("utf-8", "replace").decode("utf-8"), "code": code}
@@ -133,7 +166,7 @@ def body(detail: str, code: str) -> dict[str, str]:
 def answer_to(error: BaseException) -> tuple[int, dict[str, str], dict[str, str]]:
     """Status, body and headers for whatever was raised; what nobody foresaw is logged, and told to nobody else."""
     if isinstance(error, GenreLibError):
-        return status_of(error), body(str(error), error.code), HEADERS.get(type(error), {})
+        return status_of(error), body(str(error), error.code), headers_of(error)
     if isinstance(error, HTTPException):
         detail = f"{str(error.detail).rstrip('.')}."
         return error.status_code, body(detail, code_of(error.status_code)), dict(error.headers or {})

@@ -22,7 +22,7 @@ WITHOUT_A_TYPE = {
     "method_not_allowed": (405, "The path takes other methods, which `Allow` names."),
     "body_too_large": (413, "The body is larger than a request of its kind may be."),
     "model_too_large": (413, "The model's zip is larger than the limit."),
-    "rate_limited": (429, "Too many requests came from you; `Retry-After` says when to go on."),
+    "rate_limited": (429, "Too many requests came from you, or go to Spotify; `Retry-After` says when to go on."),
     "internal_server_error": (500, "Something that nobody foresaw; the service's log says more."),
     "too_many_requests": (503, "The service answers as many requests as it can."),
     "worker_died": (503, "The process that held the request ended, and is being started again."),

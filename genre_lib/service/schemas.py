@@ -35,6 +35,32 @@ class PredictAnswer(Schema):
     warning: str | None = Field(None, description="Only where there is one: that the file was cut off, for example.")
 
 
+class NamedTrack(Schema):
+    """A track as Spotify names it."""
+
+    id: str = Field(examples=["7ouMYWpwJ422jRcDASZB7P"])
+    title: str
+    artists: list[str]
+
+
+class AudioFound(Schema):
+    """Where the audio of a track on Spotify came from, and how sure it is that it is this recording."""
+
+    source: str = Field(description="folder (own music), spotify, deezer or itunes (previews).", examples=["folder"])
+    how: str = Field(
+        description="isrc, artist_title, artist_title_close, file_name or preview.",
+        examples=["isrc"],
+    )
+    sureness: float = Field(ge=0, le=1, description="That it is this very recording.", examples=[0.98])
+
+
+class SpotifyAnswer(PredictAnswer):
+    """The genres of a track on Spotify, and what was heard of it."""
+
+    track: NamedTrack
+    audio: AudioFound
+
+
 class ErrorBody(Schema):
     """Every error looks like this."""
 

@@ -14,7 +14,7 @@ from genre_lib.settings import Settings
 from genre_lib.spotify.downloads import Downloads, Service
 from genre_lib.spotify.folder_index import isrc_of
 from genre_lib.spotify.library import Track
-from genre_lib.spotify.pace import Pace
+from genre_lib.spotify.pace import PATIENCE, Pace
 from genre_lib.spotify.previews import is_audio
 from genre_lib.spotify.sound import Sound
 
@@ -31,6 +31,11 @@ MOST_APART = 15.0
 """Seconds; codes have been given twice by mistake."""
 
 
+def pace_of(patience: float = PATIENCE) -> Pace:
+    """What Deezer answers, for whoever waits so many seconds for a turn."""
+    return Pace("Deezer", CALLS, SECONDS, patience=patience, now=time.time)
+
+
 class Deezer:
     """Looks a track up by its code; one without a code is not looked up.
 
@@ -41,7 +46,7 @@ class Deezer:
     name = "deezer"
 
     def __init__(self, settings: Settings, pace: Pace | None = None) -> None:
-        self.pace = pace or Pace("Deezer", CALLS, SECONDS, now=time.time)
+        self.pace = pace or pace_of()
         service = Service("Deezer", settings.deezer_url, HOSTS)
         self.downloads = Downloads(service, settings.spotify_timeout, self.pace.now)
 

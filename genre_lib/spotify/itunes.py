@@ -15,7 +15,7 @@ from genre_lib.spotify.downloads import Downloads, Service
 from genre_lib.spotify.library import Track
 from genre_lib.spotify.likeness import Wanted, likeness
 from genre_lib.spotify.matching import LEAST
-from genre_lib.spotify.pace import Pace
+from genre_lib.spotify.pace import PATIENCE, Pace
 from genre_lib.spotify.previews import is_audio
 from genre_lib.spotify.readings import Reading
 from genre_lib.spotify.sound import Sound
@@ -37,6 +37,11 @@ class Preview:
     sureness: float
 
 
+def pace_of(patience: float = PATIENCE) -> Pace:
+    """What Apple answers, for whoever waits so many seconds for a turn."""
+    return Pace("iTunes", CALLS, SECONDS, patience=patience, now=time.time)
+
+
 class Itunes:
     """Searches for a track.
 
@@ -47,7 +52,7 @@ class Itunes:
     name = "itunes"
 
     def __init__(self, settings: Settings, pace: Pace | None = None) -> None:
-        self.pace = pace or Pace("iTunes", CALLS, SECONDS, now=time.time)
+        self.pace = pace or pace_of()
         service = Service("iTunes", settings.itunes_url, HOSTS)
         self.downloads = Downloads(service, settings.spotify_timeout, self.pace.now)
 

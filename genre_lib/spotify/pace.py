@@ -9,6 +9,9 @@ from collections.abc import Callable
 
 from genre_lib.errors import RateLimited
 
+PATIENCE = 60.0
+"""Seconds that a call waits for its turn where nobody asks for less."""
+
 
 class Pace:
     """So many calls in so many seconds, over all threads that share this object.
@@ -26,7 +29,7 @@ class Pace:
         calls: int,
         seconds: float,
         *,
-        patience: float = 60.0,
+        patience: float = PATIENCE,
         now: Callable[[], float] = time.time,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:

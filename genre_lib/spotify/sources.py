@@ -13,6 +13,7 @@ from genre_lib.spotify.deezer import Deezer
 from genre_lib.spotify.folder_index import Progress
 from genre_lib.spotify.itunes import Itunes
 from genre_lib.spotify.music_folder import MusicFolder
+from genre_lib.spotify.pace import PATIENCE
 from genre_lib.spotify.previews import SpotifyPreviews
 from genre_lib.spotify.sound import AudioSource
 
@@ -28,11 +29,12 @@ TERMS = {"spotify": previews.TERMS, "deezer": deezer.TERMS, "itunes": itunes.TER
 """What to show a person who uses the source."""
 
 
-def sources_of(settings: Settings, progress: Progress | None = None) -> list[AudioSource]:
+def sources_of(settings: Settings, progress: Progress | None = None, patience: float = PATIENCE) -> list[AudioSource]:
     """The sources that the settings switch on, in the order in which they are asked.
 
     Args:
         progress: told while the folder is indexed, at the first question.
+        patience: seconds that a call to a source of previews may wait for its turn; else it is refused.
 
     Raises:
         ConfigurationError: MUSIC_PATH is no folder.
@@ -43,9 +45,9 @@ def sources_of(settings: Settings, progress: Progress | None = None) -> list[Aud
     if settings.spotify_previews:
         found.append(SpotifyPreviews(settings))
     if settings.deezer_previews:
-        found.append(Deezer(settings))
+        found.append(Deezer(settings, deezer.pace_of(patience)))
     if settings.itunes_previews:
-        found.append(Itunes(settings))
+        found.append(Itunes(settings, itunes.pace_of(patience)))
     return found
 
 
