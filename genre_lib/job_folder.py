@@ -62,6 +62,7 @@ class State:
         started, ended: of this attempt.
         pid: of the job's process, for people; nothing is decided by it.
         error: why it failed, a sentence.
+        error_code: the same as a word, where one of ours stopped it before its notebook.
         kept: what a stopped job left: the epoch whose weights lie in ``model/``, and their scores.
     """
 
@@ -72,6 +73,7 @@ class State:
     ended: str | None = None
     pid: int | None = None
     error: str | None = None
+    error_code: str | None = None
     kept: dict[str, Any] | None = None
 
     def but(self, **changes: Any) -> State:

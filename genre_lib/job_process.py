@@ -28,6 +28,8 @@ SECRET_VALUE = re.compile(r"://[^/\s@]*:[^/\s@]*@")
 PASSED_ON = (
     *("model_path", "models_path", "runs_path", "notebooks_path", "fine_tune_data_path", "cache_path"),
     *("cache_max_bytes", "max_audio_bytes", "max_audio_seconds", "device", "max_jobs", "max_queued_jobs"),
+    *("spotify_client_id", "spotify_path", "spotify_calls_per_day", "spotify_timeout", "spotify_api_url"),
+    *("spotify_accounts_url", "music_path", "tag_sources", "listenbrainz_url", "musicbrainz_url", "contact"),
 )
 """Settings that a job needs. It reads no ``.env``, since secrets stand there too."""
 
@@ -63,7 +65,8 @@ def start(folder: JobFolder, lock: int, settings: Settings) -> subprocess.Popen[
 def environment(given: Mapping[str, str], settings: Settings) -> dict[str, str]:
     """What a job's processes find in their environment: no secrets, and the settings that they need."""
     kept = {name: value for name, value in given.items() if not is_secret(name, value)}
-    passed = {name.upper(): absolute(getattr(settings, name)) for name in PASSED_ON}
+    values = {name: getattr(settings, name) for name in PASSED_ON}
+    passed = {name.upper(): absolute(value) for name, value in values.items() if value is not None}
     path = os.pathsep.join(filter(None, [str(REPOSITORY), given.get("PYTHONPATH")]))
     unset = {name for name in kept if name.lower() in PASSED_ON}  # another spelling would stand against ours
     return {name: value for name, value in kept.items() if name not in unset} | passed | {"PYTHONPATH": path}

@@ -12,6 +12,10 @@ from typing import Any
 Event = dict[str, Any]
 
 PHASES = {
+    "library_opened": "collecting",
+    "library_fetched": "collecting",
+    "tracks_matched": "collecting",
+    "library_collected": "preparing",
     "tracks_checked": "preparing",
     "run_started": "preparing",
     "tracks_described": "preparing",
@@ -26,7 +30,7 @@ PHASES = {
 }
 """What a running job does after an event."""
 
-STEPS = frozenset({"tracks_checked", "tracks_described", "tracks_loaded"})
+STEPS = frozenset({"library_fetched", "tracks_matched", "tracks_checked", "tracks_described", "tracks_loaded"})
 """Events that say how far a step of the preparation is."""
 
 HIDDEN = frozenset({"pid", "host", "model_folder"})
@@ -46,7 +50,7 @@ class Progress:
     """How far a run is.
 
     Args:
-        phase: preparing, training, evaluating or publishing.
+        phase: collecting (a library), preparing, training, evaluating or publishing.
         share: of the epochs that are done, the one under way with its part, from 0 to 1.
         epoch: the last one that was completed; 0 before the first.
         history: an entry for each epoch, with its losses and scores; one that was repeated counts as it went last.

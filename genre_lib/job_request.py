@@ -73,12 +73,12 @@ class Prepared:
     Args:
         parameters: of the fine-tuning notebook.
         base_model: name of the model to start from.
-        catalogue: the tracks to train on.
+        catalogue: the tracks to train on; None: ``parameters`` name a library that the job collects.
     """
 
     parameters: dict[str, Any]
     base_model: str
-    catalogue: Catalogue
+    catalogue: Catalogue | None
 
 
 def prepare(
@@ -106,15 +106,23 @@ def prepare(
         CatalogueNotFound, CatalogueInvalid: there is no music, or it cannot be trained on.
         GenresUnknown: a label has no tracks; names those that have.
     """
-    base = registry.by_name(base_model, settings) if base_model else registry.active(settings)
-    registry.describe(base)
-    fields = {"num_epochs": DEFAULT_EPOCHS} | completed(checked(config or {}), base)
+    fields, base = fields_for(settings, base_model, config)
     place = place_of(catalogue, data_path, settings)
     try:
         tracks = chosen(opened(place, settings), labels, sound=needs_sound(fields))
     except CatalogueError as error:
         raise type(error)(without_roots(str(error), settings)) from error
-    return Prepared({**fields, "base_model": str(base), "init": "pretrained", "progress": False}, base.name, tracks)
+    return Prepared(fields, base, tracks)
+
+
+def fields_for(
+    settings: Settings, base_model: str | None, config: Mapping[str, Any] | None
+) -> tuple[dict[str, Any], str]:
+    """The notebook's parameters but for the music, and the name of the model to start from."""
+    base = registry.by_name(base_model, settings) if base_model else registry.active(settings)
+    registry.describe(base)
+    fields = {"num_epochs": DEFAULT_EPOCHS} | completed(checked(config or {}), base)
+    return {**fields, "base_model": str(base), "init": "pretrained", "progress": False}, base.name
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------

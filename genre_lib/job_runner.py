@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from genre_lib import job_process, registry
+from genre_lib import job_library, job_process, registry
 from genre_lib.errors import GenreLibError, NotebookFailed, RunStopped
 from genre_lib.job_folder import JobFolder, Request, State
 from genre_lib.job_store import JobStore, now
@@ -76,7 +76,7 @@ def run(folder: JobFolder, request: Request, state: State, settings: Settings) -
     except NotebookFailed as error:
         return state.but(status="failed", error=error.reason)
     except GenreLibError as error:
-        return state.but(status="failed", error=str(error))
+        return state.but(status="failed", error=str(error), error_code=error.code)
     except Exception as error:
         logger.exception("the job broke off")
         said = job_process.NO_SPACE_LEFT if NO_SPACE in str(error) else f"{type(error).__name__}: {error}"
@@ -86,8 +86,9 @@ def run(folder: JobFolder, request: Request, state: State, settings: Settings) -
 
 
 def train(folder: JobFolder, request: Request, state: State, settings: Settings) -> None:
-    """Run the notebook to its end."""
-    parameters = request.parameters | {"resume": state.attempt > 1}
+    """Collect the music where it comes from a library, and run the notebook to its end."""
+    job_library.collect(folder, request.parameters, settings)
+    parameters = job_library.with_music(folder, request.parameters) | {"resume": state.attempt > 1}
     run_notebook(
         settings.notebooks_path / NOTEBOOK, parameters, folder.path / "notebook.ipynb", stop_when=folder.stop_asked
     )
@@ -106,7 +107,8 @@ def keep_best(folder: JobFolder, request: Request) -> dict[str, Any] | None:
     from genre_lib import training  # seconds of imports that no other job needs
 
     try:
-        fields = {n: v for n, v in request.parameters.items() if n in training.TrainingConfig.model_fields}
+        parameters = job_library.with_music(folder, request.parameters)
+        fields = {n: v for n, v in parameters.items() if n in training.TrainingConfig.model_fields}
         kept = training.keep_best(training.TrainingConfig(**fields))
     except (Exception, KeyboardInterrupt):
         logger.exception("what was trained could not be made a model; the checkpoints are there")

@@ -120,18 +120,20 @@ class Run:
         with (self.path / "events.jsonl").open("a", encoding="utf-8") as file:
             file.write(line + "\n")
 
-    def telling(self, kind: str, every: float = TELL_SECONDS) -> Callable[[int, int], None]:
+    def telling(self, kind: str, every: float = TELL_SECONDS) -> Callable[..., None]:
         """What a long step calls with the number done and that of all: an event of this kind every so many seconds.
+
+        Whatever it names beside these goes into the event.
 
         Its end is told, too, but nothing of a step that is shorter, and nothing where the folder is not there yet.
         """
         last, told = time.monotonic(), False
 
-        def tell(done: int, total: int) -> None:
+        def tell(done: int, total: int, **more: Any) -> None:
             nonlocal last, told
             late = time.monotonic() - last >= every
             if (late or (told and done == total)) and self.path.is_dir():
-                self.event(kind, done=done, total=total)
+                self.event(kind, done=done, total=total, **more)
                 last, told = time.monotonic(), True
 
         return tell

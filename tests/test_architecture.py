@@ -45,7 +45,17 @@ ROWS: list[set[str]] = [
         "report",
         "model_card",
     },
-    {"jobs", "job_folder", "job_process", "job_progress", "job_request", "job_runner", "job_store", "service.*"},
+    {
+        "jobs",
+        "job_folder",
+        "job_library",
+        "job_process",
+        "job_progress",
+        "job_request",
+        "job_runner",
+        "job_store",
+        "service.*",
+    },
     {"cli.*", "demo"},
 ]
 

@@ -423,6 +423,19 @@ def test_a_fetch_that_breaks_off_tells_what_is_there_and_goes_on(signed_in: Path
     assert again[0].startswith("artists/")
 
 
+def test_a_library_beside_other_music_is_refused(signed_in: Path, server: LibraryServer, capsys):
+    for arguments, said in {
+        ("--spotify-user", "me", "--data-path", "synthetic"): "leave --data-path and --resume out",
+        ("--labels", "playlist"): "name it by --spotify-user",
+        ("--data-path", "spotify:me/playlist"): "`genre spotify catalogue` makes it",
+        ("--spotify-user", "me", "--base-model", "absent"): "absent",
+        ("--spotify-user", "me", "--labels", "mood"): "Expected as labels genre",
+    }.items():
+        assert main(["finetune", *arguments]) in {1, 2}
+        assert said in capsys.readouterr().err
+    assert server.asked == []
+
+
 def test_what_is_kept_holds_no_secret_in_the_clear_for_others(signed_in: Path):
     kept = json.loads((signed_in / "kept" / "authorisation.json").read_text())
     assert kept["client_id"] == CLIENT_ID

@@ -14,7 +14,7 @@ from genre_lib.settings import Settings, get_settings
 from genre_lib.spotify import invented
 from genre_lib.spotify.collect import collect
 from genre_lib.spotify.invented_world import World
-from genre_lib.spotify.personal import label, library_of, make_table, table_of, user_of
+from genre_lib.spotify.personal import label, library_of, make_table, user_of
 from genre_lib.spotify.place import SpotifyPlace
 from genre_lib.spotify.store import Store
 from genre_lib.spotify.tokens import Tokens
@@ -58,7 +58,7 @@ def test_a_library_becomes_the_table_that_its_name_stands_for(world: World, sett
     place = SpotifyPlace.of("me", f"csv:{genres_of(world, settings)}")
     told = []
     made = make_table(place, library_of(place, settings), settings, progress=lambda *step: told.append(step))
-    assert made.table == place.table(settings) == table_of(place, settings)
+    assert made.table == place.table(settings) == place.made(settings)
     table = open_one(made.table).tracks
     assert len(table) == made.numbers.rows == len(made.catalogue)
     assert made.numbers.labelled == made.numbers.matched == 40
@@ -68,7 +68,7 @@ def test_a_library_becomes_the_table_that_its_name_stands_for(world: World, sett
 
 def test_a_table_that_was_not_made_says_which_command_makes_it(settings: Settings):
     with pytest.raises(LibraryEmpty, match=r"spotify:me/genre stands for .*`genre spotify catalogue` makes it"):
-        table_of(SpotifyPlace(), settings)
+        SpotifyPlace().made(settings)
 
 
 def test_me_is_whoever_signed_in(settings: Settings):

@@ -26,6 +26,12 @@ if TYPE_CHECKING:
 def finetune(
     base_model: ModelOption = None,
     data_path: DataOption = None,
+    spotify_user: Annotated[
+        str | None, typer.Option(metavar="ID", help="Collect this user's library first, and train on it; me: yours.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="Of that library: genre, playlist or csv:FILE.", show_default="genre")
+    ] = None,
     output_path: Annotated[Path | None, typer.Option(help="Folder to put the model in, beside the run's copy.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs to train.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Clips in a batch.")] = None,
@@ -40,12 +46,14 @@ def finetune(
     from genre_lib.training_config import load_experiment
 
     settings = get_settings()
+    require_one_music(spotify_user, labels, data_path or resume)
     fields = resumed(resume, settings) if resume else {}
     fields |= load_experiment(experiment) if experiment else {}
     fields |= assignments(set_ or [])
     given = {"base_model": base_model, "data_path": data_path, "num_epochs": epochs, "batch_size": batch_size}
     given |= {"output_path": str(output_path) if output_path else None, "strict": strict or None}
     fields |= {name: value for name, value in given.items() if value is not None}
+    fields |= {"data_path": SYNTHETIC} if spotify_user else {}  # until it is collected
     fields = with_places(fields, settings)
     fields = fields if experiment or resume else with_defaults(fields)
     notebook = settings.notebooks_path / "02_finetune.ipynb"
@@ -55,6 +63,9 @@ def finetune(
         print_run(Run(str(config.run_path)))
         return
     require_free_output(config)
+    if spotify_user:
+        fields["data_path"] = gathered(spotify_user, labels or "genre", settings)
+        config = checked(fields, notebook)
     require_music(config)
     run = Run(config.run_path) if config.run_path else Run.create(settings.runs_path, config.name or run_name(fields))
     run.prepared().write_parameters(config.model_dump())  # before the notebook does, so that any stop can be resumed
@@ -66,6 +77,21 @@ def finetune(
                 run.event("run_stopped")
             raise RunStopped(f"{error} Go on with: genre finetune --resume {run.id}") from None
     print_run(run)
+
+
+def require_one_music(spotify_user: str | None, labels: str | None, other: str | None) -> None:
+    """Refuse options that contradict each other."""
+    if spotify_user and other:
+        raise ConfigurationError("--spotify-user is the music itself; leave --data-path and --resume out beside it.")
+    if labels and not spotify_user:
+        raise ConfigurationError("--labels says what a Spotify library's tracks are called; name it by --spotify-user.")
+
+
+def gathered(user: str, labels: str, settings: Settings) -> str:
+    """The table of a library that is collected now."""
+    from genre_lib.cli.spotify_catalogue import gather_table
+
+    return str(gather_table(user, labels, settings))
 
 
 def resumed(name: str, settings: Settings) -> dict[str, Any]:

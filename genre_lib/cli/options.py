@@ -22,7 +22,10 @@ class ListFormat(StrEnum):
 
 ModelOption = Annotated[str | None, typer.Option(help="Name or folder of the model.", show_default="the active one")]
 DataOption = Annotated[
-    str | None, typer.Option(help="A folder per genre, a CSV, or 'synthetic'.", show_default="FINE_TUNE_DATA_PATH")
+    str | None,
+    typer.Option(
+        help="A folder per genre, a CSV, 'synthetic', or spotify:me/playlist.", show_default="FINE_TUNE_DATA_PATH"
+    ),
 ]
 ListFormatOption = Annotated[ListFormat, typer.Option("--format", help="How to print it.")]
 
@@ -35,15 +38,21 @@ def get_settings(**overrides: object) -> Settings:
 
 
 def existing(place: str) -> str:
-    """The music's place, absolute; ``synthetic`` is a word and no place."""
+    """The music's place, absolute; ``synthetic`` is a word and no place, and a Spotify library is named as it is."""
     from genre_lib.errors import CatalogueNotFound
+    from genre_lib.spotify.place import SpotifyPlace
 
     path = Path(place).expanduser().absolute()
+    library = SpotifyPlace.parse(place)
+    if library:
+        library.made(get_settings())
+        return str(library)
     if place == SYNTHETIC:
         return place
     if not path.exists():
         raise CatalogueNotFound(
-            f"There is nothing at {path}; --data-path takes a folder with a folder per genre, a CSV, or 'synthetic'."
+            f"There is nothing at {path}; --data-path takes a folder with a folder per genre, a CSV, 'synthetic', or "
+            "a Spotify library such as spotify:me/playlist."
         )
     return str(path)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -77,6 +78,33 @@ def catalogue(
     table = made.catalogue.write(output) if output else made.table
     say(f"{counted(made.numbers.rows, 'file')}: {table}. Train on it: genre finetune --data-path {table}")
     return None
+
+
+class BarWatcher:
+    """Shows on a progress bar how far the collecting is."""
+
+    def __init__(self, bar: Callable[[int, int | None, str], object]) -> None:
+        self.bar = bar
+
+    def fetched(self, done: int, total: int, what: str) -> None:
+        self.bar(done, total, f"fetching {what}")
+
+    def matched(self, done: int, total: int, what: str) -> None:
+        self.bar(done, total, f"matching {what}")
+
+
+def gather_table(user: str, labels: str, settings: Settings) -> Path:
+    """Collect a library, make its table, and say what came of it; for whoever goes on with the table at once."""
+    from genre_lib.spotify.gathering import gather
+    from genre_lib.spotify.place import SpotifyPlace
+
+    place = SpotifyPlace.of(user, labels)
+    with progress_bar("collecting") as bar:
+        made = gather(place, settings, BarWatcher(bar))
+    tell_labels(made.labels)
+    tell_numbers(made.numbers)
+    say(f"{counted(made.numbers.rows, 'file')} by {counted(made.numbers.artists, 'artist')}: {made.table}.")
+    return made.table
 
 
 def say_incomplete(library: Library, store: Store) -> None:

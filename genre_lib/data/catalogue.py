@@ -25,6 +25,7 @@ from genre_lib.data import synthetic
 from genre_lib.data.splits import SPLITS
 from genre_lib.errors import CatalogueInvalid, CatalogueNotFound, first_line
 from genre_lib.settings import get_settings
+from genre_lib.spotify.place import SpotifyPlace
 from genre_lib.wording import counted
 
 SPLIT_ALIASES = {"training": "train", "val": "valid", "validation": "valid", "dev": "valid", "testing": "test"}
@@ -468,7 +469,15 @@ def concatenate(catalogues: Sequence[Catalogue]) -> Catalogue:
 
 
 def open_one(name: Path | str) -> Catalogue:
-    """One source as it is, with the splits that it gives or none; ``synthetic`` is made in the cache folder."""
+    """One source as it is, with the splits that it gives or none; ``synthetic`` is made in the cache folder.
+
+    Raises:
+        CatalogueNotFound, CatalogueInvalid: as :func:`build`.
+        LibraryEmpty: it names a Spotify library, such as ``spotify:me/playlist``, of which no table was made yet.
+    """
+    place = SpotifyPlace.parse(name)
+    if place:
+        return read(place.made(get_settings()))
     if str(name) != SYNTHETIC:
         return build(name)
     return read_table(synthetic.make(get_settings().cache_path / f"{SYNTHETIC}-{synthetic.VERSION}"))

@@ -12,8 +12,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 
-from genre_lib import job_progress, job_request
-from genre_lib.errors import SpotifyNotConfigured
+from genre_lib import job_library, job_progress, job_request
+from genre_lib.job_request import Prepared
 from genre_lib.job_store import Job, JobStore, Status
 from genre_lib.service.auth import may_read, require_key
 from genre_lib.service.errors import responses
@@ -30,14 +30,13 @@ LOOK_SECONDS = 1.0
 CHANGES = [Depends(require_key)]
 READS = [Depends(may_read)]
 
-SPOTIFY = "Music of a Spotify user cannot be trained on here; name a catalogue or a data_path with your own music."
-
 Offset = Annotated[int, Query(ge=0, le=10**9, description="Jobs to pass over.")]
 Limit = Annotated[int, Query(ge=1, le=200, description="Most jobs to answer with.")]
 OfStatus = Annotated[list[Status] | None, Query(alias="status", description="Only jobs of these statuses.")]
 
 
 MEANING = {
+    409: "A name is taken, a job is in another state, or nobody has signed in to Spotify.",
     403: "No API key is configured, so nobody may do this; or the music lies where no request may look.",
     404: "There is no such job, model or music.",
     503: "As many jobs wait as may, or too many requests are being answered; try again after Retry-After seconds.",
@@ -65,26 +64,17 @@ Store = Annotated[JobStore, Depends(store_of)]
     status_code=202,
     summary="Start a fine-tuning",
     dependencies=CHANGES,
-    responses=refusals(401, 403, 404, 409, 422, 500, 501, 503, 507),
+    responses=refusals(401, 403, 404, 409, 422, 429, 500, 501, 503, 507),
 )
 def start(asked: StartRequest, response: Response, request: Request, store: Store) -> JobStatus:
     """Train a model for your genres. It runs as a process of its own, which outlives this server.
 
     The answer comes once the music was found and the settings were checked; `Location` says where the job can be
-    watched. Its model is published under its name when all is done: calibrated, and compared with its base.
+    watched. With `spotify_user_id` the job itself collects the library first, which its phase and its events tell. Its
+    model is published under its name when all is done: calibrated, and compared with its base.
     """
     settings: Settings = request.app.state.settings
-    if asked.spotify_user_id is not None:
-        raise SpotifyNotConfigured(SPOTIFY)
-    prepared = job_request.prepare(
-        settings,
-        base_model=asked.base_model,
-        catalogue=asked.catalogue,
-        data_path=asked.data_path,
-        labels=asked.labels,
-        config=asked.config.model_dump(),
-    )
-    source = PurePath(asked.catalogue or asked.data_path or "").stem
+    prepared, source = prepared_for(asked, settings)
     job = store.submit(
         prepared.parameters,
         asked.model_name or store.free_name(f"{prepared.base_model}-{source}"),
@@ -94,6 +84,26 @@ def start(asked: StartRequest, response: Response, request: Request, store: Stor
     )
     response.headers["Location"] = f"/finetune/status/{job.id}"
     return status_of(job)
+
+
+def prepared_for(asked: StartRequest, settings: Settings) -> tuple[Prepared, str]:
+    """What the job needs to begin, and a word for its music."""
+    config = asked.config.model_dump()
+    if asked.spotify_user_id is not None:
+        labels = asked.labels if isinstance(asked.labels, str) else "genre"
+        prepared = job_library.prepare(
+            settings, base_model=asked.base_model, user=asked.spotify_user_id, labels=labels, config=config
+        )
+        return prepared, job_library.name_of(labels)
+    prepared = job_request.prepare(
+        settings,
+        base_model=asked.base_model,
+        catalogue=asked.catalogue,
+        data_path=asked.data_path,
+        labels=asked.labels if isinstance(asked.labels, list) else None,
+        config=config,
+    )
+    return prepared, PurePath(asked.catalogue or asked.data_path or "").stem
 
 
 @router.get("", summary="List the jobs", dependencies=READS, responses=refusals(401, 403, 422, 500))
@@ -172,6 +182,7 @@ def told(job: Job) -> dict[str, Any]:
         "metrics": scores(far.history[-1]) if far.history else {},
         "kept": state.kept,
         "error": None if state.error is None else job_progress.without_places(state.error),
+        "error_code": state.error_code,
     }
 
 

@@ -1,8 +1,8 @@
 """What is asked of fine-tuning jobs and what is answered, as types."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from genre_lib import job_request
 from genre_lib.job_request import LONGEST_PATH
@@ -32,6 +32,19 @@ class FinetuneSettings(BaseModel):
         if isinstance(given, dict):
             job_request.checked(given)
         return given
+
+
+def form_of(labels: Any) -> str:
+    """Which of its two forms a value is checked as."""
+    return "text" if isinstance(labels, str) else "list"
+
+
+Labels = Annotated[
+    Annotated[list[str], Field(min_length=2, max_length=1000), Tag("list")]
+    | Annotated[str, Field(min_length=1, max_length=LONGEST_PATH), Tag("text")],
+    Discriminator(form_of),
+]
+"""Genres of a catalogue, or what the tracks of a library are called by."""
 
 
 class StartRequest(Schema):
@@ -68,10 +81,17 @@ class StartRequest(Schema):
         description="A folder below FINETUNE_DATA_ROOTS with a folder per genre in it, or of tagged files.",
     )
     spotify_user_id: str | None = Field(
-        None, min_length=1, max_length=100, description="Not yet: answers 501 until Spotify is configured."
+        None,
+        min_length=1,
+        max_length=100,
+        description="Spotify's id of a user, or `me` for whoever signed in: the job collects the library, and trains "
+        "on the files of it in the service's own folder of music. See the README for what Spotify's terms forbid.",
     )
-    labels: list[str] | None = Field(
-        None, min_length=2, max_length=1000, description="Genres to train on; all of the catalogue's where left out."
+    labels: Labels | None = Field(
+        None,
+        description="A list of genres to train on, all of the catalogue's where left out. With `spotify_user_id` a "
+        "word: `genre` (the artists', where left out), `playlist` (the user's own are the classes), or `csv:FILE`, "
+        "a table with `id` and `genre` below FINETUNE_DATA_ROOTS.",
     )
     model_name: str | None = Field(
         None,
@@ -87,6 +107,10 @@ class StartRequest(Schema):
         if len(given) != 1:
             came = " and ".join(given) or "none of them"
             raise ValueError(f"it needs exactly one of catalogue, data_path and spotify_user_id; came {came}")
+        if self.spotify_user_id is not None and isinstance(self.labels, list):
+            raise ValueError("with spotify_user_id, labels is genre, playlist or csv:FILE; came a list")
+        if self.spotify_user_id is None and isinstance(self.labels, str):
+            raise ValueError("labels is a list of genres where there is no spotify_user_id; came a text")
         return self
 
 
@@ -109,7 +133,7 @@ class JobSummary(Schema):
     ended: str | None = None
     queue_position: int | None = Field(None, description="1 is the next to start; null where it does not wait.")
     attempt: int = Field(description="1, and one more with every resume that began.")
-    phase: Literal["preparing", "training", "evaluating", "publishing"] | None = Field(
+    phase: Literal["collecting", "preparing", "training", "evaluating", "publishing"] | None = Field(
         None, description="What a running job does."
     )
     prepared: float | None = Field(
@@ -128,6 +152,9 @@ class JobSummary(Schema):
     metrics: dict[str, float | None] = Field(description="Losses and scores of the last epoch.")
     kept: Kept | None = Field(None, description="What a stopped job left; resume goes on from its last whole epoch.")
     error: str | None = Field(None, description="Why it failed.")
+    error_code: str | None = Field(
+        None, description="The same as a word, where it failed before the training: `quota_exceeded`, `no_audio` …"
+    )
 
 
 class JobStatus(JobSummary):

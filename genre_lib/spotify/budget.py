@@ -43,6 +43,15 @@ class Budget:
             self._heed_limit()
             database.execute("INSERT INTO calls VALUES (?, ?)", (now, path.partition("?")[0]))
 
+    def require_open(self) -> None:
+        """Refuse as the next call would be, and note none.
+
+        Raises:
+            QuotaExceeded, RateLimited: as :meth:`before_call`.
+        """
+        self._heed_wait(self._now())
+        self._heed_limit()
+
     def wait_until(self, resume_at: float, quota: bool) -> None:
         """Note that Spotify answers no calls until then; ``quota`` where it is the app's calls that are used up."""
         told = json.dumps({"resume_at": resume_at, "quota": quota})

@@ -112,15 +112,3 @@ def make_table(
     labels = labels or label(place, library, tags)
     built = build(library, labels.genres, folder or music_folder(settings), rules=labels.rules, progress=progress)
     return Personal(built.catalogue, built.catalogue.write(place.table(settings)), labels, built.numbers)
-
-
-def table_of(place: SpotifyPlace, settings: Settings) -> Path:
-    """The table that was made for a place.
-
-    Raises:
-        LibraryEmpty: none was made yet.
-    """
-    table = place.table(settings)
-    if not table.is_file():
-        raise LibraryEmpty(f"{place} stands for a table that was not made yet; `genre spotify catalogue` makes it.")
-    return table

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genre_lib.cache import content_digest
-from genre_lib.errors import ConfigurationError
+from genre_lib.errors import ConfigurationError, LibraryEmpty
 from genre_lib.settings import Settings
 
 SCHEME = "spotify:"
@@ -78,6 +78,17 @@ class SpotifyPlace:
         """Where the catalogue of this library lies once it was made."""
         which = f"csv-{content_digest(str(self.file).encode())[:8]}" if self.file else self.kind
         return settings.spotify_path.expanduser() / TABLES / f"{self.user}-{which}.csv"
+
+    def made(self, settings: Settings) -> Path:
+        """The table that it stands for.
+
+        Raises:
+            LibraryEmpty: it was not made yet.
+        """
+        table = self.table(settings)
+        if not table.is_file():
+            raise LibraryEmpty(f"{self} stands for a table that was not made yet; `genre spotify catalogue` makes it.")
+        return table
 
     def __str__(self) -> str:
         return f"{SCHEME}{self.user}/{self.labels}"
