@@ -42,6 +42,7 @@ ROWS: list[set[str]] = [
         "comparison",
         "answers",
         "explore",
+        "listening",
         "report",
         "model_card",
     },

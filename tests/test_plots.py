@@ -196,6 +196,16 @@ def test_genre_map_sums_the_names_of_a_genre_and_gathers_the_rare_ones():
     assert [bar.get_width() for bar in axes.patches] == [20, 10, 9, 8, 7, 6, 12, 11]
 
 
+def test_playlist_mix_shows_the_largest_and_what_is_unclear_last():
+    rows = [("long", "rock", 5), ("long", "no clear genre", 9), ("middle", "jazz", 3), ("short", "rock", 1)]
+    (axes,) = plots.playlist_mix(pd.DataFrame(rows, columns=["playlist", "genre", "tracks"]), most=2).axes
+    assert axes.get_title(loc="left") == "What is on the 2 largest of 3 playlists"
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["long", "middle"]
+    assert [entry.get_text() for entry in axes.get_legend().get_texts()] == ["rock", "jazz", "no clear genre"]
+    assert {"14", "3"} <= set(texts(axes))
+    assert [bar.get_width() for bar in axes.patches] == [5, 0, 0, 3, 9, 0]
+
+
 def test_coverage_says_what_each_source_adds():
     found = pd.DataFrame({"source": ["folder", "deezer"], "has": [60, 50], "adds": [60, 20]})
     (axes,) = plots.coverage(found, 100).axes

@@ -5,7 +5,7 @@ Matplotlib's or seaborn's global settings, and no figure stays open behind the c
 """
 
 from genre_lib.plots.chart import Chart, save, style, to_png
-from genre_lib.plots.libraries import coverage, genre_map
+from genre_lib.plots.libraries import coverage, genre_map, playlist_mix
 from genre_lib.plots.predictions import accuracy_intervals, confusion_matrix, prediction_bars, reliability, timeline
 from genre_lib.plots.runs import compare_runs, learning_curves
 from genre_lib.plots.tracks import (
@@ -30,6 +30,7 @@ __all__ = [
     "genre_map",
     "learning_curves",
     "mel_per_genre",
+    "playlist_mix",
     "prediction_bars",
     "reliability",
     "save",

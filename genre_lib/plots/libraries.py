@@ -28,6 +28,7 @@ NARROWEST_NAMED = 0.01
 
 OTHERS = "others"
 MOST_PIECES = 6
+MOST_PLAYLISTS = 16
 
 
 @style()
@@ -73,6 +74,48 @@ def coverage(found: pd.DataFrame, tracks: int) -> Chart:
     name_axes(axes, f"Audio for {covered} of {count(tracks, 'track')}", "tracks", "")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     return as_chart(axes)
+
+
+@style()
+def playlist_mix(tracks: pd.DataFrame, most: int = MOST_PLAYLISTS, unclear: str = "no clear genre") -> Chart:
+    """Of what genres the largest playlists are: a bar for each, cut by the genres of its tracks.
+
+    Args:
+        tracks: a row for each pair of ``playlist`` and ``genre``, with the number of ``tracks``.
+        most: playlists that are shown.
+        unclear: the genre that stands for none; it is grey, and at the end of each bar.
+    """
+    table = tracks.pivot_table(index="playlist", columns="genre", values="tracks", aggfunc="sum", fill_value=0)
+    sizes = table.sum(axis=1).sort_values(ascending=False)
+    genres = sorted(map(str, table), key=lambda genre: (genre == unclear, -table[genre].sum(), genre))
+    table = table.loc[sizes.index[:most], genres]
+    axes = rows_axes(len(table))
+    left = np.zeros(len(table))
+    for genre, (colour, hatch) in zip(genres, _looks(genres, unclear), strict=True):
+        axes.barh(
+            *(range(len(table)), table[genre]),
+            left=left,
+            color=colour,
+            alpha=0.75,
+            hatch=hatch,
+            edgecolor="white",
+            label=short(str(genre)),
+        )
+        left += table[genre].to_numpy()
+    axes.set_yticks(range(len(table)), [short(str(name)) for name in table.index])
+    number_bars(axes, left, [f"{int(n)}" for n in left])
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    fewer = f"{len(table)} largest of " if len(sizes) > most else ""
+    name_axes(axes, f"What is on the {fewer}{count(len(sizes), 'playlist')}", "tracks", "")
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
+    return as_chart(axes)
+
+
+def _looks(genres: Sequence[str], unclear: str) -> list[tuple[str, str | None]]:
+    """Colour and hatching of each genre: the palette without its grey, once plain and then hatched."""
+    colours = [*PALETTE[:7], *PALETTE[8:]]
+    plain = [(colours[place % len(colours)], "//" if place >= len(colours) else None) for place in range(len(genres))]
+    return [("#d0d7de", None) if genre == unclear else look for genre, look in zip(genres, plain, strict=True)]
 
 
 def _fewer(pieces: pd.Series, most: int) -> pd.Series:

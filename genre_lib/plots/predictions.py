@@ -100,11 +100,12 @@ def timeline(segments: Sequence[Span], title: str = "Genre over the length of th
 
 
 @style()
-def confusion_matrix(matrix: np.ndarray, genres: Sequence[str]) -> Chart:
+def confusion_matrix(matrix: np.ndarray, genres: Sequence[str], what: str = "genre") -> Chart:
     """Where the tracks of each genre went: coloured by share of the row, printed as number of tracks.
 
     Args:
         matrix: tracks, int [genres, genres]; a row is the true genre, a column the predicted one.
+        what: a class is called.
     """
     matrix = np.asarray(matrix)
     support = matrix.sum(axis=1, keepdims=True)
@@ -121,8 +122,8 @@ def confusion_matrix(matrix: np.ndarray, genres: Sequence[str]) -> Chart:
     axes.set_yticks(range(len(genres)), labels, fontsize=size)
     axes.grid(False)
     right, tracks = int(np.trace(matrix)), int(matrix.sum())
-    name_axes(axes, f"{right} of {count(tracks, 'track')} right", "predicted genre", "true genre")
-    figure.colorbar(picture, ax=axes, format=PercentFormatter(1), label="share of the true genre", shrink=0.8)
+    name_axes(axes, f"{right} of {count(tracks, 'track')} right", f"predicted {what}", f"true {what}")
+    figure.colorbar(picture, ax=axes, format=PercentFormatter(1), label=f"share of the true {what}", shrink=0.8)
     return figure
 
 
