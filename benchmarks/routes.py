@@ -456,6 +456,9 @@ def start() -> Route:
             "a genre without tracks", started(catalogue="synthetic", labels=["rock", "polka"]), 422, "genres_unknown"
         ),
         Request("a Spotify user", started(spotify_user_id="ann"), 501, "spotify_not_configured"),
+        Request("labels that are none", started(spotify_user_id="me", labels="mood"), 422, "training_settings_invalid"),
+        Request("a table from elsewhere", started(spotify_user_id="me", labels="csv:/etc/x"), 403, "path_not_allowed"),
+        Request("genres of a user", started(spotify_user_id="me", labels=["rock", "pop"]), 422, "invalid_request"),
         Request("no music", started(), 422, "invalid_request"),
         Request("music twice", started(catalogue="synthetic", data_path="music"), 422, "invalid_request"),
         Request("a field that is misspelt", started(catalog="synthetic"), 422, "invalid_request"),

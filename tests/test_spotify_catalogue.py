@@ -3,12 +3,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from tagged_songs import write_song
 
 from genre_lib.data import catalogue as catalogues
 from genre_lib.errors import CatalogueInvalid, LabelsInvalid, LibraryEmpty, NoAudio
-from genre_lib.spotify.catalogue import Numbers, build
+from genre_lib.spotify.catalogue import Built, Numbers, build, with_enough_artists
 from genre_lib.spotify.library import Library, Track
 from genre_lib.spotify.music_folder import MusicFolder
 
@@ -144,3 +145,29 @@ def test_one_label_alone_cannot_be_trained_on(folder: MusicFolder):
 def test_labels_that_all_contradict_each_other_leave_none(folder: MusicFolder):
     with pytest.raises(CatalogueInvalid, match="1 file stood under several labels"):
         build(library(TRACKS[0], AGAIN), {"t1": "rock", "t6": "jazz"}, folder)
+
+
+# --- labels of few artists ----------------------------------------------------------------------------------------
+
+
+def built_of(**artists: int) -> Built:
+    """A table with a file by each of so many artists, by label."""
+    rows = [
+        {"path": f"/{label}/{number}.wav", "genre": label, "artist": f"{label} {number}", "split": "", "source": ""}
+        for label, count in artists.items()
+        for number in range(count)
+    ]
+    return Built(catalogues.Catalogue(pd.DataFrame(rows)), Numbers(rows=len(rows), artists=len(rows)))
+
+
+def test_labels_of_too_few_artists_are_left_out_and_counted():
+    left = with_enough_artists(built_of(rock=4, jazz=3, polka=2, dub=1))
+    assert left.catalogue.genres == ["jazz", "rock"]
+    assert (left.numbers.small, left.numbers.rows, left.numbers.artists) == (3, 7, 7)
+    whole = built_of(rock=3, jazz=3)
+    assert with_enough_artists(whole) is whole
+
+
+def test_one_label_of_enough_artists_is_too_few():
+    with pytest.raises(CatalogueInvalid, match=r"files by 3 artists each; of 3 labels 1 has\. Add music"):
+        with_enough_artists(built_of(rock=4, jazz=2, polka=2))

@@ -31,6 +31,7 @@ TOLD = {
     "repeats": "releases of a recording that another one stands for",
     "less_sure": "whose file is more surely another track",
     "conflicts": "files left out: under several labels",
+    "small": "files left out: fewer than three artists have their label",
     "rows": "files in the table",
     "artists": "artists in the table",
 }

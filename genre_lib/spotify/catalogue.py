@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from genre_lib.data.catalogue import Catalogue, genre_name
+from genre_lib.data.splits import artist_key
 from genre_lib.errors import CatalogueInvalid, LabelsInvalid, LibraryEmpty, NoAudio
 from genre_lib.spotify.library import Library, Track
 from genre_lib.spotify.matching import Match
@@ -19,6 +20,9 @@ from genre_lib.spotify.music_folder import MusicFolder
 from genre_lib.wording import counted
 
 SOURCE = "spotify"
+FEWEST_ARTISTS = 3
+"""Of a label that can stand in train, valid and test without an artist in two of them."""
+
 CLEARLY = 0.05
 """Of two tracks that are matched to one file, the one that is surer by this is it, and the other is not."""
 
@@ -37,6 +41,7 @@ class Numbers:
         repeats: tracks that another track's file stands for: releases of one recording.
         less_sure: tracks whose file is more surely another track.
         conflicts: files left out, since their tracks have different labels.
+        small: files left out, since too few artists have their label to stand in every split.
         rows, artists: in the catalogue.
     """
 
@@ -51,6 +56,7 @@ class Numbers:
     repeats: int = 0
     less_sure: int = 0
     conflicts: int = 0
+    small: int = 0
     rows: int = 0
     artists: int = 0
 
@@ -162,6 +168,32 @@ def one_each(found: list[Found], numbers: Numbers) -> tuple[list[Found], Numbers
         repeats += len(equal) - 1
         kept.append(best)
     return kept, replace(numbers, repeats=repeats, less_sure=less_sure, conflicts=conflicts)
+
+
+def with_enough_artists(built: Built, fewest: int = FEWEST_ARTISTS) -> Built:
+    """Without the labels that too few artists have: nothing could be trained on them and tried on others.
+
+    Raises:
+        CatalogueInvalid: fewer than two labels are left.
+    """
+    tracks = built.catalogue.tracks
+    artists = tracks["artist"].map(artist_key).groupby(tracks["genre"]).nunique()
+    large = list(artists[artists >= fewest].index)
+    if len(large) < 2:
+        raise CatalogueInvalid(
+            f"Training needs two labels or more with files by {fewest} artists each; of "
+            f"{counted(len(artists), 'label')} {len(large)} {'has' if len(large) == 1 else 'have'}. Add music to MUSIC_PATH, or take other labels."
+        )
+    if len(large) == len(artists):
+        return built
+    catalogue = built.catalogue.where(large)
+    numbers = replace(
+        built.numbers,
+        small=len(tracks) - len(catalogue),
+        rows=len(catalogue),
+        artists=catalogue.tracks["artist"].nunique(),
+    )
+    return Built(catalogue, numbers)
 
 
 def row(found: Found, folder: MusicFolder, rules: Mapping[str, str] | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from genre_lib import audio
 from genre_lib.data import synthetic
 from genre_lib.spotify import invented
 from genre_lib.spotify import invented_names as names
-from genre_lib.spotify.invented_world import Json
+from genre_lib.spotify.invented_world import Json, World
 from genre_lib.spotify.library import Library
 
 NAME = "invented-library"
@@ -62,11 +62,16 @@ def make(root: Path, seed: int = 0) -> Recorded:
             put(aside, root)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
-    world = invented.library_of(songs, seed, playlists_per_genre=1)
+    return Recorded(world(seed).library(), root)
+
+
+def world(seed: int = 0) -> World:
+    """What a Spotify that has this library would answer."""
+    made = invented.library_of(table(seed), seed, playlists_per_genre=1)
     random = Random(f"previews {seed}")
-    for track in world.tracks.values():
+    for track in made.tracks.values():
         add_preview(track, random)
-    return Recorded(world.library(), root)
+    return made
 
 
 def table(seed: int = 0) -> pd.DataFrame:

@@ -13,7 +13,7 @@ from pathlib import Path
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.errors import LibraryEmpty
 from genre_lib.settings import Settings
-from genre_lib.spotify.catalogue import Numbers, build
+from genre_lib.spotify.catalogue import Numbers, build, with_enough_artists
 from genre_lib.spotify.collect import remembered_user
 from genre_lib.spotify.labelling import Labels, Tags, by_genre, by_playlist, by_table
 from genre_lib.spotify.library import Library
@@ -110,5 +110,6 @@ def make_table(
         NoAudio, CatalogueInvalid: too little of it is in the folder.
     """
     labels = labels or label(place, library, tags)
-    built = build(library, labels.genres, folder or music_folder(settings), rules=labels.rules, progress=progress)
+    folder = folder or music_folder(settings)
+    built = with_enough_artists(build(library, labels.genres, folder, rules=labels.rules, progress=progress))
     return Personal(built.catalogue, built.catalogue.write(place.table(settings)), labels, built.numbers)

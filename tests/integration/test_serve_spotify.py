@@ -1,0 +1,127 @@
+"""From a Spotify on this machine to a served personal model, by the commands of the README."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from accounts_service import CLIENT_ID, Accounts
+from library_server import LibraryServer, serving
+from test_serve import Server, answers, clean, free_port, until
+
+from genre_lib.settings import REPOSITORY
+from genre_lib.spotify import invented_music
+
+TESTS = Path(__file__).resolve().parents[1]
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def accounts() -> Accounts:
+    return Accounts()
+
+
+@pytest.fixture
+def spotify(accounts: Accounts) -> Iterator[LibraryServer]:
+    with serving(invented_music.world(), accounts) as running:
+        yield running
+
+
+@pytest.fixture
+def home(spotify: LibraryServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder whose ``.env`` names the app and the music, as the README says; a browser; and few threads."""
+    lines = {
+        "SPOTIFY_CLIENT_ID": CLIENT_ID,
+        "SPOTIFY_API_URL": spotify.url,
+        "SPOTIFY_ACCOUNTS_URL": spotify.accounts_url,
+        "SPOTIFY_PATH": tmp_path / "kept",
+        "SPOTIFY_REDIRECT_PORT": free_port(),
+        "MUSIC_PATH": invented_music.make(tmp_path / "music").folder,
+    }
+    (tmp_path / ".env").write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+    for name, folder in {"MODELS_PATH": "models", "RUNS_PATH": "runs", "CACHE_PATH": "cache"}.items():
+        monkeypatch.setenv(name, str(tmp_path / folder))
+    monkeypatch.setenv("BROWSER", f"{sys.executable} {TESTS / 'accounts_service.py'} %s")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return tmp_path
+
+
+def genre(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("genre")), *arguments]
+    done = subprocess.run(command, cwd=home, input="", capture_output=True, text=True, timeout=300, check=False)
+    print(f"$ genre {' '.join(arguments)}\n{done.stdout}{done.stderr}", flush=True)  # seen with pytest -s
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def serve(home: Path) -> Server:
+    port = free_port()
+    with (home / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [Path(sys.executable).with_name("genre"), "serve", "--port", str(port)],
+            cwd=home,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    server = Server(process, port, home, dict(os.environ))
+    until(lambda: answers(server) or process.poll() is not None, "the server starts")
+    assert process.poll() is None, server.log
+    return server
+
+
+def test_from_a_library_to_a_served_model_of_its_playlists(home: Path, spotify: LibraryServer, accounts: Accounts):
+    said = [
+        genre(home, "spotify", "login"),
+        genre(home, "spotify", "fetch"),
+        genre(home, "spotify", "catalogue", "--labels", "playlist", "--output", "mine.csv"),
+        genre(
+            home,
+            *("finetune", "--spotify-user", "me", "--labels", "playlist"),
+            *("--output-path", "models/mine", "--epochs", "4", "--set", "learning_rate=0.003"),
+        ),
+        genre(home, "models", "promote", "mine"),
+    ]
+    assert not [secret for secret in accounts.issued for each in said if secret in each.stdout + each.stderr]
+
+    playlist, heard, silent = songs(spotify, home)
+    server = serve(home)
+    try:
+        answer = httpx.post(f"{server.url}/predict/spotify", json={"track_id": heard["uri"]}, timeout=120)
+        print(f"POST /predict/spotify {heard['uri']}\n{answer.status_code} {answer.text}", flush=True)
+        assert answer.status_code == 200, answer.text
+        told = answer.json()
+        assert (told["model_name"], told["track"]["title"]) == ("mine", heard["name"])
+        assert (told["audio"]["source"], told["audio"]["how"]) == ("folder", "file_name")
+        names = {head["name"].lower() for head in spotify.state.world.playlists if head}
+        assert {each["genre"] for each in told["predictions"]} <= names
+        assert told["predictions"][0]["genre"] == playlist
+
+        answer = httpx.post(f"{server.url}/predict/spotify", json={"track_id": silent["id"]}, timeout=120)
+        print(f"POST /predict/spotify {silent['id']}\n{answer.status_code} {answer.text}", flush=True)
+        assert (answer.status_code, answer.json()["code"]) == (404, "no_audio")
+        assert not [secret for secret in accounts.issued if secret in server.log]
+    finally:
+        clean(server)
+    assert (REPOSITORY / "README.md").read_text().count("genre finetune --spotify-user me --labels playlist") == 1
+
+
+def songs(spotify: LibraryServer, home: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
+    """The playlist of classical music, a track on it that has a file, and a track of the library that has none."""
+    world = spotify.state.world
+    head = next(head for head in world.playlists if head and "Classical" in head["name"])
+    tracks = [entry["item"] for entry in world.entries[head["id"]] if entry and entry.get("item")]
+    heard = next(track for track in tracks if has_file(track, home))
+    return head["name"].lower(), heard, next(track for track in world.tracks.values() if not has_file(track, home))
+
+
+def has_file(track: dict[str, Any], home: Path) -> bool:
+    artists = track.get("artists") or [{"name": ""}]
+    return (home / "music" / f"{artists[0]['name']} - {track['name']}.wav").exists()
