@@ -3,7 +3,7 @@
     python benchmarks/routes.py                    # checks all answers, and writes docs/api.md anew
     python benchmarks/routes.py --output other.md
 
-The service is started here on invented music, three times, each time with settings of its own (:data:`SETUPS`), beside
+The service is started here on invented music, four times, each time with settings of its own (:data:`SETUPS`), beside
 a small web server for ``audio_url``. What a row of the table shows is what was run, by the real ``curl``, with two
 addresses and a key put in. An answer differs where its status or code is not the one that stands here, where its
 status is not in ``/openapi.json``, where an error is not ``{"detail", "code"}``, or where it tells a path of this
@@ -37,11 +37,18 @@ from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
+import pandas as pd
 import psutil
 from serving import ENDING, REPOSITORY, free_port, interrupt_once, running
 
 from genre_lib import api_keys, audio
 from genre_lib.data import synthetic
+from genre_lib.spotify import invented_music
+
+sys.path.insert(0, str(REPOSITORY / "tests"))
+
+from accounts_service import CLIENT_ID, SECRET, Accounts
+from library_server import Bad, serving
 
 HOST, MUSIC, NOBODY = "127.0.0.1:8000", "127.0.0.1:9000", "127.0.0.1:9001"
 """How the document calls the service, the web server that has music, and an address where nobody answers."""
@@ -65,10 +72,11 @@ SMALL = {
     "FETCH_TIMEOUT": "2",
 }
 
-OPEN, CLOSED, KEYLESS = "open", "closed", "keyless"
+OPEN, CLOSED, KEYLESS, STREAMING = "open", "closed", "keyless", "streaming"
 SETUPS: dict[str, dict[str, str]] = {
     OPEN: KEYS | UNLIMITED | SMALL,
     CLOSED: KEYS | UNLIMITED | SMALL | {"READ_REQUIRES_KEY": "true", "RATE_LIMIT_FAILED_KEYS": "100/hour"},
+    STREAMING: KEYS | UNLIMITED | SMALL | {"SPOTIFY_TIMEOUT": "1", "FETCH_TIMEOUT": "10"},
     KEYLESS: {"RATE_LIMIT": "20/hour", "RATE_LIMIT_PREDICTIONS": "1/hour", "RATE_LIMIT_CHANGES": "10/hour"} | SMALL,
 }
 """The service's settings; they run one after another, in this order."""
@@ -276,11 +284,73 @@ def batch() -> Route:
     return Route("POST", path, "The genres of many tracks", requests, plain=sent(path, song))
 
 
+@dataclass(frozen=True)
+class Tracks:
+    """Ids of tracks of the invented library, and what becomes of who asks for them."""
+
+    heard: str
+    silent: str
+    slow: str
+    failing: str
+    not_listed: str
+    used_up: str
+
+    @classmethod
+    def chosen(cls) -> Tracks:
+        """The first song that has a file, and the last ones of the library, which have none."""
+        songs, ids = invented_music.table(), list(invented_music.world().tracks)
+        first = next(place for place, number in enumerate(songs["number"]) if is_heard(songs, place, number))
+        return cls(ids[first], *ids[-5:])
+
+    def bad(self) -> dict[str, Bad]:
+        """What Spotify answers, by the beginning of a path."""
+        return {
+            f"tracks/{self.slow}": Bad(how="hang"),
+            f"tracks/{self.failing}": Bad(503, "Service unavailable"),
+            f"tracks/{self.not_listed}": Bad(403, "User not registered in the Developer Dashboard", plain=True),
+            f"tracks/{self.used_up}": Bad(429, "API rate limit exceeded", "QUOTA_EXCEEDED", retry_after="86400"),
+        }
+
+
+def is_heard(songs: pd.DataFrame, place: int, number: int) -> bool:
+    return songs["genre"][place] in synthetic.SYNTH_GENRES and number % invented_music.MISSING != 0
+
+
+@contextmanager
+def streaming(temporary: Path) -> Iterator[dict[str, dict[str, str]]]:
+    """The settings of each setup that a Spotify of our own adds, while it runs."""
+    own = invented_music.make(temporary / "own").folder
+    with serving(invented_music.world(), Accounts(), bad=Tracks.chosen().bad()) as server:
+        nowhere: dict[str, dict[str, str]] = {setup: {} for setup in SETUPS}
+        yield nowhere | {
+            STREAMING: {
+                "SPOTIFY_CLIENT_ID": CLIENT_ID,
+                "SPOTIFY_CLIENT_SECRET": SECRET,
+                "SPOTIFY_API_URL": server.url,
+                "SPOTIFY_ACCOUNTS_URL": server.accounts_url,
+                "SPOTIFY_PATH": str(temporary / "spotify"),
+                "MUSIC_PATH": str(own),
+            }
+        }
+
+
 def spotify() -> Route:
-    path = "/predict/spotify"
+    path, tracks = "/predict/spotify", Tracks.chosen()
+
+    def asked(id: str, **more: object) -> str:
+        return posted(path, {"track_id": id, **more})
+
     good = posted(path, {"track_id": "spotify:track:7ouMYWpwJ422jRcDASZB7P"})
     requests = [
-        Request("a track", good, 501, "spotify_not_configured"),
+        Request("a track that one has a file of", asked(f"spotify:track:{tracks.heard}", top_k=1), 200, at=STREAMING),
+        Request("one that one has no file of", asked(tracks.silent), 404, "no_audio", at=STREAMING),
+        Request("one that Spotify does not know", asked("0" * 22), 404, "spotify_not_found", at=STREAMING),
+        Request("no such model", asked(tracks.heard, model_name="nobody"), 404, "model_not_found", at=STREAMING),
+        Request("Spotify does not answer", asked(tracks.slow), 504, "spotify_timeout", at=STREAMING),
+        Request("Spotify answers 503", asked(tracks.failing), 502, "spotify_unreachable", at=STREAMING),
+        Request("Spotify does not serve this app", asked(tracks.not_listed), 503, "not_allowlisted", at=STREAMING),
+        Request("the calls are used up", asked(tracks.used_up), 429, "quota_exceeded", at=STREAMING, late=True),
+        Request("no app of Spotify's", good, 501, "spotify_not_configured"),
         Request("no track's id", posted(path, {"track_id": "spotify:album:1"}), 422, "invalid_track_id"),
         Request("no id", posted(path, {}), 422, "invalid_request"),
         Request("a field that is misspelt", posted(path, {"track": "7ouMYWpwJ422jRcDASZB7P"}), 422, "invalid_request"),
@@ -455,7 +525,8 @@ def start() -> Route:
         Request(
             "a genre without tracks", started(catalogue="synthetic", labels=["rock", "polka"]), 422, "genres_unknown"
         ),
-        Request("a Spotify user", started(spotify_user_id="ann"), 501, "spotify_not_configured"),
+        Request("no app of Spotify's", started(spotify_user_id="me"), 501, "spotify_not_configured"),
+        Request("nobody signed in", started(spotify_user_id="me"), 409, "spotify_not_connected", at=STREAMING),
         Request("labels that are none", started(spotify_user_id="me", labels="mood"), 422, "training_settings_invalid"),
         Request("a table from elsewhere", started(spotify_user_id="me", labels="csv:/etc/x"), 403, "path_not_allowed"),
         Request("genres of a user", started(spotify_user_id="me", labels=["rock", "pop"]), 422, "invalid_request"),
@@ -845,7 +916,7 @@ def ask_all(routes: list[Route], asker: Asker, settings: Mapping[str, str], temp
         port = free_port()
         asker.names[HOST] = f"127.0.0.1:{port}"
         command = [sys.executable, str(REPOSITORY / "serve.py"), "--port", str(port)]
-        with running(command, {**settings, **own}, temporary, setup):
+        with streaming(temporary) as spotify, running(command, {**settings, **own, **spotify[setup]}, temporary, setup):
             asker.document = httpx.get(f"http://127.0.0.1:{port}/openapi.json", trust_env=False).json()
             was_late = False
             for route, request in asked_in_order(routes, setup):
@@ -866,6 +937,7 @@ def exhaust(setup: str, asker: Asker) -> None:
         OPEN: [],
         CLOSED: [("GET", "/models")],
         KEYLESS: [("GET", "/models"), ("POST", "/predict"), ("DELETE", "/models/nobody")],
+        STREAMING: [],
     }
     with httpx.Client(base_url=asker.put_in(AT), headers={"X-API-Key": "wrong"}, trust_env=False) as http:
         for method, path in ways[setup]:
@@ -919,12 +991,13 @@ Limits are small here, so that they can be met:
 {limits}.
 
 Rows marked ¹ were sent to a service with `READ_REQUIRES_KEY=true`, rows marked ² to one without API keys and with
-{rates}.
+{rates}, rows marked ³ to one whose Spotify is a small server with an invented library, and whose MUSIC_PATH holds some
+of its music; nobody has signed in to it.
 
 Every error is `{{"detail": a sentence, "code": a word}}`. The code stays the same over versions.
 """
 
-MARKS = {OPEN: "", CLOSED: " ¹", KEYLESS: " ²"}
+MARKS = {OPEN: "", CLOSED: " ¹", KEYLESS: " ²", STREAMING: " ³"}
 
 
 def written(routes: list[Route], answers: Mapping[int, Answer], asker: Asker) -> str:

@@ -180,9 +180,10 @@ def with_enough_artists(built: Built, fewest: int = FEWEST_ARTISTS) -> Built:
     artists = tracks["artist"].map(artist_key).groupby(tracks["genre"]).nunique()
     large = list(artists[artists >= fewest].index)
     if len(large) < 2:
+        has = "has" if len(large) == 1 else "have"
         raise CatalogueInvalid(
             f"Training needs two labels or more with files by {fewest} artists each; of "
-            f"{counted(len(artists), 'label')} {len(large)} {'has' if len(large) == 1 else 'have'}. Add music to MUSIC_PATH, or take other labels."
+            f"{counted(len(artists), 'label')} {len(large)} {has}. Add music to MUSIC_PATH, or take other labels."
         )
     if len(large) == len(artists):
         return built
