@@ -37,7 +37,6 @@ from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
-import pandas as pd
 import psutil
 from serving import ENDING, REPOSITORY, free_port, interrupt_once, running
 
@@ -297,10 +296,11 @@ class Tracks:
 
     @classmethod
     def chosen(cls) -> Tracks:
-        """The first song that has a file, and the last ones of the library, which have none."""
+        """The first song that has a file, and five of a genre that has none."""
         songs, ids = invented_music.table(), list(invented_music.world().tracks)
-        first = next(place for place, number in enumerate(songs["number"]) if is_heard(songs, place, number))
-        return cls(ids[first], *ids[-5:])
+        played = songs["genre"].isin(synthetic.SYNTH_GENRES)
+        first = (played & (songs["number"] % invented_music.MISSING != 0)).idxmax()
+        return cls(ids[first], *(ids[place] for place in songs.index[~played][:5]))
 
     def bad(self) -> dict[str, Bad]:
         """What Spotify answers, by the beginning of a path."""
@@ -310,10 +310,6 @@ class Tracks:
             f"tracks/{self.not_listed}": Bad(403, "User not registered in the Developer Dashboard", plain=True),
             f"tracks/{self.used_up}": Bad(429, "API rate limit exceeded", "QUOTA_EXCEEDED", retry_after="86400"),
         }
-
-
-def is_heard(songs: pd.DataFrame, place: int, number: int) -> bool:
-    return songs["genre"][place] in synthetic.SYNTH_GENRES and number % invented_music.MISSING != 0
 
 
 @contextmanager

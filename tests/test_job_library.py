@@ -211,6 +211,11 @@ def test_calls_that_are_used_up_are_told_with_when(settings: Settings, tmp_path:
     answer = start(settings, tmp_path)
     assert is_error(answer, 429, "quota_exceeded")
     assert 990 <= int(answer.headers["Retry-After"]) <= 1001
+    assert Store.of(settings).budget.calls_in_day() == 0
+    limited = settings.model_copy(update={"spotify_path": settings.spotify_path, "spotify_calls_per_day": 1})
+    Store.of(settings).budget.wait_until(0.0, quota=True)
+    Store.of(settings).budget.before_call("me")
+    assert is_error(start(limited, tmp_path), 429, "quota_exceeded")
 
 
 def test_a_library_without_enough_music_fails_with_its_sentence(

@@ -58,6 +58,14 @@ def test_a_resumed_job_prepares_until_it_trains():
     assert (far.phase, far.epoch, far.seconds_left) == ("training", 1, 3 * 10 - 5)
 
 
+def test_a_library_is_collected_before_anything_is_prepared():
+    steps = [event("library_opened"), event("library_fetched", done=10, total=40, what="playlists")]
+    steps += [event("tracks_matched", done=3, total=4, what="tracks"), event("library_collected", rows=3)]
+    fars = [progress(steps[:count], epochs=4) for count in (1, 2, 3, 4)]
+    assert [far.phase for far in fars] == ["collecting", "collecting", "collecting", "preparing"]
+    assert [far.prepared for far in fars] == [None, 0.25, 0.75, None]
+
+
 def test_a_step_of_the_preparation_says_how_far_it_is():
     steps = [event("tracks_checked", done=30, total=40), event("run_started"), event("tracks_loaded", done=1, total=4)]
     fars = [progress(steps[:count], epochs=4) for count in (1, 2, 3)]

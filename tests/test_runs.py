@@ -36,8 +36,9 @@ def test_a_long_step_tells_how_far_it_is(run, monkeypatch):
     monkeypatch.setattr("genre_lib.runs.time.monotonic", lambda: seconds[0])
     tell = run.telling("tracks_checked", every=2.0)
     for done, seconds[0] in enumerate([1.0, 2.5, 3.0, 3.5], 1):
-        tell(done, 4)
+        tell(done, 4, what="files")
     assert [(event["done"], event["total"]) for event in run.events("tracks_checked")] == [(2, 4), (4, 4)]
+    assert {event["what"] for event in run.events("tracks_checked")} == {"files"}
     run.telling("tracks_loaded", every=2.0)(4, 4)
     assert not run.events("tracks_loaded")  # it was over before anyone could ask
     Run(run.path / "absent").telling("tracks_checked", every=0.0)(1, 4)

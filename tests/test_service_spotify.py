@@ -17,6 +17,7 @@ from preview_services import PreviewServices, beep, preview_services
 from service_fakes import FakeWorker, client_of, is_error
 from tagged_songs import write_song
 
+from genre_lib.service import spotify_lookup
 from genre_lib.service.messages import Answer
 from genre_lib.service.schemas import SpotifyAnswer
 from genre_lib.settings import Settings
@@ -113,6 +114,16 @@ def test_a_track_is_predicted_from_ones_own_file(client: TestClient, own: dict[s
     assert asked.filename == f"{own['artists'][0]['name']} – {own['name']}"
     song = settings.music_path / "one.wav"  # type: ignore[operator]
     assert worker.contents == [song.read_bytes()] and song.is_file()
+
+
+def test_music_that_comes_later_is_found(
+    client: TestClient, other: dict[str, Any], settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
+    assert is_error(ask(client, other["id"]), 404, "no_audio")
+    tags = {"artist": other["artists"][0]["name"], "title": other["name"]}
+    write_song(settings.music_path / "two.wav", **tags)  # type: ignore[operator]
+    monkeypatch.setattr(spotify_lookup, "LISTED_SECONDS", 0.0)
+    assert ask(client, other["id"]).status_code == 200
 
 
 def test_a_track_is_asked_of_spotify_once(client: TestClient, own: dict[str, Any], server: LibraryServer):

@@ -54,12 +54,16 @@ def genres_of(world: World, settings: Settings) -> Path:
     return path
 
 
-def test_a_library_becomes_the_table_that_its_name_stands_for(world: World, settings: Settings):
+def test_a_library_becomes_the_table_that_its_name_stands_for(
+    world: World, settings: Settings, monkeypatch: pytest.MonkeyPatch
+):
     place = SpotifyPlace.of("me", f"csv:{genres_of(world, settings)}")
     told = []
     made = make_table(place, library_of(place, settings), settings, progress=lambda *step: told.append(step))
     assert made.table == place.table(settings) == place.made(settings)
     table = open_one(made.table).tracks
+    monkeypatch.setenv("SPOTIFY_PATH", str(settings.spotify_path))
+    assert open_one(str(place)).tracks.equals(table)
     assert len(table) == made.numbers.rows == len(made.catalogue)
     assert made.numbers.labelled == made.numbers.matched == 40
     assert set(table["genre"]) == {"high", "low"}
