@@ -1043,7 +1043,12 @@ def shown(request: Request, answer: Answer, asker: Asker) -> list[str]:
         content = {name: content[name] for name in wanted if name in content} | {"…": "…"}
     text = json.dumps(content, ensure_ascii=False).replace('"…": "…"', "…").replace('"…"', "…")
     text = asker.put_back(text)
-    return [re.sub(r"in \d+ seconds", "in … seconds", text) if answer.status == 429 else text]
+    return [re.sub(r"in \d+ seconds|at \d{4}-\d\d-\d\d [\d:]+", later, text) if answer.status == 429 else text]
+
+
+def later(found: re.Match[str]) -> str:
+    """A time in a sentence, which is another one each time."""
+    return "in … seconds" if found[0].startswith("in") else "at …"
 
 
 def stable(value: Any, depth: int = 0) -> Any:

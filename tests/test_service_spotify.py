@@ -190,7 +190,9 @@ def test_without_audio_it_says_what_was_tried(client: TestClient, other: dict[st
 
 
 def test_an_id_that_spotify_does_not_know_and_one_that_is_none(client: TestClient):
-    assert is_error(ask(client, "0" * 22), 404, "spotify_not_found")
+    answer = ask(client, "0" * 22)
+    assert is_error(answer, 404, "spotify_not_found")
+    assert f"nothing at /tracks/{'0' * 22}" in answer.json()["detail"]
     assert is_error(ask(client, "spotify:album:" + "0" * 22), 422, "invalid_track_id")
     assert is_error(client.post("/predict/spotify", json={"track": "x"}), 422, "invalid_request")
 
@@ -266,7 +268,14 @@ def test_a_place_of_this_machine_is_told_to_nobody(settings: Settings, own: dict
     client = client_for(settings.model_copy(update={"music_path": tmp_path / "away" / "music"}), tmp_path)
     answer = ask(client, own["id"])
     assert is_error(answer, 500, "configuration_error")
-    assert "MUSIC_PATH" in answer.json()["detail"] and str(tmp_path) not in answer.text
+    assert "there is none at MUSIC_PATH." in answer.json()["detail"] and str(tmp_path) not in answer.text
+    kept = settings.spotify_path / "authorisation.json"
+    kept.parent.mkdir(exist_ok=True)
+    kept.write_text("{")
+    signed = settings.model_copy(update={"spotify_client_secret": type(settings.spotify_client_secret)("")})
+    answer = ask(client_for(signed, tmp_path), own["id"])
+    assert is_error(answer, 409, "reauth_needed")
+    assert "in SPOTIFY_PATH/authorisation.json cannot be read" in answer.json()["detail"]
 
 
 def test_the_document_knows_every_refusal(client: TestClient):

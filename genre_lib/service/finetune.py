@@ -18,6 +18,7 @@ from genre_lib.job_store import Job, JobStore, Status
 from genre_lib.service.auth import may_read, require_key
 from genre_lib.service.errors import responses
 from genre_lib.service.finetune_schemas import JobList, JobStatus, JobSummary, StartRequest
+from genre_lib.service.own_places import hidden_places
 from genre_lib.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -91,9 +92,10 @@ def prepared_for(asked: StartRequest, settings: Settings) -> tuple[Prepared, str
     config = asked.config.model_dump()
     if asked.spotify_user_id is not None:
         labels = asked.labels if isinstance(asked.labels, str) else "genre"
-        prepared = job_library.prepare(
-            settings, base_model=asked.base_model, user=asked.spotify_user_id, labels=labels, config=config
-        )
+        with hidden_places(settings):
+            prepared = job_library.prepare(
+                settings, base_model=asked.base_model, user=asked.spotify_user_id, labels=labels, config=config
+            )
         return prepared, job_library.name_of(labels)
     prepared = job_request.prepare(
         settings,

@@ -5,11 +5,10 @@ from fastapi.responses import JSONResponse
 from pydantic import Field
 from starlette.datastructures import State
 
-from genre_lib.errors import GenreLibError
-from genre_lib.job_progress import without_places
 from genre_lib.service.auth import may_read
 from genre_lib.service.errors import responses
 from genre_lib.service.messages import Answer, PredictRequest
+from genre_lib.service.own_places import hidden_places
 from genre_lib.service.predict import Asked
 from genre_lib.service.schemas import AudioFound, NamedTrack, SpotifyAnswer
 from genre_lib.service.spotify_lookup import Found, Lookup, held
@@ -61,11 +60,8 @@ async def predict_spotify(asked: SpotifyTrack, request: Request) -> JSONResponse
     terms forbid.
     """
     id, state = track_id(asked.track_id), request.app.state
-    try:
+    with hidden_places(state.settings):
         found = await lookup_of(state).find(id)
-    except GenreLibError as error:
-        error.args = (without_places(str(error)), *error.args[1:])
-        raise
     answer = await answer_for(found, asked, state)
     return JSONResponse(answer.content, answer.status, headers=answer.headers)
 
