@@ -17,7 +17,7 @@ from genre_lib.inference import Prediction, Predictor
 from genre_lib.settings import Settings
 from genre_lib.spotify import coverage, invented_music
 from genre_lib.spotify.catalogue import build
-from genre_lib.spotify.labelling import Labels
+from genre_lib.spotify.labelling import Labels, by_genre
 from genre_lib.spotify.library import Library
 from genre_lib.spotify.music_folder import MusicFolder
 from genre_lib.spotify.personal import library_of
@@ -79,6 +79,14 @@ def contents(library: Library) -> pd.DataFrame:
         **{f"refused: {reason.replace('_', ' ')}": number for reason, number in told.refused.items()},
     }
     return pd.DataFrame({"number": rows}).rename_axis("what")
+
+
+def genres_of(library: Library) -> Labels:
+    """The artists' genres as coarse ones; none where Spotify names too few, as to many apps made since 2026."""
+    try:
+        return by_genre(library)
+    except LabelsInvalid:
+        return Labels(left_out=dict.fromkeys(library.tracks, "too few genres are named"))
 
 
 def playlist_mix(library: Library, genres: Labels) -> pd.DataFrame:

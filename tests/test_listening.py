@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from tagged_songs import write_song
 
-from genre_lib import listening
+from genre_lib import listening, plots
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.errors import CatalogueInvalid, ConfigurationError, LabelsInvalid, LibraryEmpty
 from genre_lib.inference import Prediction
@@ -103,6 +103,18 @@ def test_playlists_are_cut_by_genre(tmp_path: Path, settings: Settings):
         ("Two", "rock"): 1,
         ("Two", "no clear genre"): 1,
     }
+
+
+def test_where_spotify_names_no_genres_the_rest_is_still_shown(tmp_path: Path, settings: Settings):
+    opened = small(tmp_path / "music", settings)
+    genres = listening.genres_of(opened.library)  # bebop alone is no choice
+    assert genres.genres == {}
+    assert genres.summary().to_dict("records") == [{"what": "left out: too few genres are named", "tracks": 4}]
+    assert plots.genre_map(genres.by_name()).axes[0].get_title(loc="left") == "0 genre names as 0 genres"
+    mix = listening.playlist_mix(opened.library, genres)
+    assert set(mix["genre"]) == {"no clear genre"}
+    (axes,) = plots.playlist_mix(mix).axes
+    assert [bar.get_width() for bar in axes.patches] == [3, 2]
 
 
 def test_a_library_that_was_not_fetched_and_a_folder_that_is_not_named(settings: Settings):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -169,6 +171,15 @@ def test_a_preview_is_heard_from_memory_and_leaves_no_file(
     assert not list((tmp_path / "shared").glob("upload-*"))
     assert ask(client, other["id"]).status_code == 200  # the same number of a file, under another name
     assert len({request.path for request in worker.requests}) == 2
+
+
+def test_another_process_decodes_what_is_in_memory(tmp_path: Path):
+    script = "import sys; from genre_lib import audio; print(audio.load(sys.argv[1], 8000).duration)"
+    with spotify_lookup.in_memory(beep(), tmp_path / "preview") as path:
+        assert path.readlink().parts[1] == "proc"
+        command = [sys.executable, "-c", script, str(path)]
+        assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "0.5\n"
+    assert not list(tmp_path.iterdir())
 
 
 # --- not found ----------------------------------------------------------------------------------------------------
