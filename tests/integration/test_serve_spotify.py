@@ -15,9 +15,12 @@ from accounts_service import CLIENT_ID, Accounts
 from library_server import LibraryServer, serving
 from test_serve import Server, answers, clean, free_port, until
 
-from genre_lib.settings import REPOSITORY
+from genre_lib import api_keys, job_process
+from genre_lib.job_store import JobStore
+from genre_lib.settings import REPOSITORY, get_settings
 from genre_lib.spotify import invented_music
 
+KEY = api_keys.generate()
 TESTS = Path(__file__).resolve().parents[1]
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -111,6 +114,44 @@ def test_from_a_library_to_a_served_model_of_its_playlists(home: Path, spotify: 
     finally:
         clean(server)
     assert (REPOSITORY / "README.md").read_text().count("genre finetune --spotify-user me --labels playlist") == 1
+
+
+def test_the_same_by_http_alone(home: Path, spotify: LibraryServer):
+    """Signed in once; then a job collects, trains by the real notebook and publishes, and its model is asked."""
+    with (home / ".env").open("a") as file:
+        file.write(f"API_KEYS=ann:{api_keys.digest(KEY)}\n")
+    genre(home, "spotify", "login")
+    playlist, heard, _ = songs(spotify, home)
+    server = serve(home)
+    try:
+        asked: dict[str, Any] = {"spotify_user_id": "me", "labels": "playlist", "model_name": "mine"}
+        config = {"epochs": 4, "learning_rate": 0.003}
+        headers = {"X-API-Key": KEY}
+        answer = httpx.post(
+            f"{server.url}/finetune/start", json=asked | {"config": config}, headers=headers, timeout=60
+        )
+        assert answer.status_code == 202, answer.text
+        status = f"{server.url}{answer.headers['Location']}"
+        phases = set()
+
+        def has_ended() -> bool:
+            told = httpx.get(status, timeout=60).json()
+            phases.add(told["phase"])
+            return told["status"] not in ("queued", "running")
+
+        until(has_ended, "the job ends", 300)
+        told = httpx.get(status, timeout=60).json()
+        print(f"{told['status']} {told['metrics']} after {sorted(filter(None, phases))}", flush=True)
+        assert (told["status"], told["error"]) == ("completed", None)
+        assert "training" in phases
+        asked = {"track_id": heard["uri"], "model_name": "mine"}
+        told = httpx.post(f"{server.url}/predict/spotify", json=asked, timeout=120).json()
+        print(told, flush=True)
+        assert (told["model_name"], told["predictions"][0]["genre"]) == ("mine", playlist)
+    finally:
+        clean(server)
+        for job in JobStore(get_settings()).list():
+            job_process.end_rest(job.folder)
 
 
 def songs(spotify: LibraryServer, home: Path) -> tuple[str, dict[str, Any], dict[str, Any]]:
