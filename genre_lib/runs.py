@@ -19,12 +19,13 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Literal
 
 from genre_lib.errors import RunNotFound
 from genre_lib.files import write_whole
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Status = Literal["running", "completed", "failed", "stopped", "unknown"]
 
@@ -148,6 +149,8 @@ class Run:
 
     def history(self) -> pd.DataFrame:
         """A row for each epoch trained; one that was repeated after a stop counts as it went last."""
+        import pandas as pd  # the process that answers HTTP reads runs without it
+
         rows = {event["epoch"]: event for event in self.events("epoch_ended")}
         return pd.DataFrame([rows[epoch] for epoch in sorted(rows)]).drop(columns=["time", "kind"], errors="ignore")
 
@@ -175,6 +178,8 @@ def list_runs(runs_path: Path | str) -> pd.DataFrame:
     folders = [path for path in Path(runs_path).glob("*") if path.is_dir() and not path.name.startswith(".")]
     runs = [Run(path) for path in sorted(folders, key=lambda path: path.name, reverse=True)]
     rows = [_row(run) for run in runs if run.parameters() or "evaluation" in (run.result() or {})]
+    import pandas as pd
+
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

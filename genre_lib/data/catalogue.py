@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import mutagen
 import pandas as pd
 
 from genre_lib import audio, labels
 from genre_lib.data import synthetic
 from genre_lib.data.splits import SPLITS
+from genre_lib.data.tags import TAGS, read_tags
 from genre_lib.errors import CatalogueInvalid, CatalogueNotFound, first_line
 from genre_lib.settings import get_settings
 from genre_lib.spotify.place import SpotifyPlace
@@ -32,7 +32,6 @@ SPLIT_ALIASES = {"training": "train", "val": "valid", "validation": "valid", "de
 
 REQUIRED = ("path", "genre")
 COLUMNS = ("path", "genre", "artist", "split", "source")
-TAGS = ("artist", "title", "album", "date", "isrc", "tag_genre")
 RENAMED = {"seconds": "duration"}
 """Other names that tables use for a column of ours."""
 
@@ -351,46 +350,6 @@ def require_two_genres(root: Path, rows: list[dict[str, str]], loose: list[Path]
             "folders, or build the catalogue from their tags."
         )
     raise CatalogueInvalid(f"{root} should hold a folder of audio files per genre; no audio file is in it.")
-
-
-TAG_NAMES: dict[str, tuple[str, ...]] = {
-    "artist": ("artist", "TPE1", "\xa9ART", "Author", "albumartist", "TPE2", "aART"),
-    "title": ("title", "TIT2", "\xa9nam", "Title"),
-    "album": ("album", "TALB", "\xa9alb", "WM/AlbumTitle"),
-    "date": ("date", "TDRC", "TYER", "\xa9day", "year", "WM/Year"),
-    "isrc": ("isrc", "TSRC", "----:com.apple.iTunes:ISRC", "WM/ISRC"),
-    "tag_genre": ("genre", "TCON", "\xa9gen", "WM/Genre"),
-}
-"""Names of a tag in Vorbis comments and APE, ID3, MP4 and ASF."""
-
-
-def read_tags(path: Path) -> dict[str, str]:
-    """What the file says of itself, "" for what it does not say; a file that cannot be parsed says nothing."""
-    try:
-        file = mutagen.File(path)
-    except Exception:  # mutagen raises many kinds on broken files; the check decodes them and names them
-        file = None
-    tags = file.tags if file is not None and file.tags is not None else {}
-    return {name: first_value(tags, keys) for name, keys in TAG_NAMES.items()}
-
-
-def first_value(tags: object, keys: Sequence[str]) -> str:
-    for key in keys:
-        try:
-            value = tags[key]  # type: ignore[index]
-        except (KeyError, ValueError):  # Vorbis comments refuse keys that are not ASCII
-            continue
-        if text_of(value):
-            return text_of(value)
-    return ""
-
-
-def text_of(value: object) -> str:
-    """The first of a tag's values as text; ID3 genres such as ``(17)`` come as their names."""
-    value = getattr(value, "genres", None) or getattr(value, "text", value)
-    if isinstance(value, list):
-        value = value[0] if value else ""
-    return value.decode("utf-8", "replace").strip() if isinstance(value, bytes) else str(value).strip()
 
 
 # --- from anything ----------------------------------------------------------------------------------------------------

@@ -25,9 +25,10 @@ import pandas as pd
 from genre_lib import audio, labels
 from genre_lib.cache import ArrayCache, combine, content_digest
 from genre_lib.data import fingerprint
-from genre_lib.data.catalogue import Catalogue, read_tags
+from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.fingerprint import Fingerprint, Match
 from genre_lib.data.splits import artist_key, group_numbers
+from genre_lib.data.tags import read_tags
 from genre_lib.errors import AudioError, AudioNotFound, CatalogueInvalid, CatalogueLeaks
 from genre_lib.settings import get_settings
 from genre_lib.wording import counted

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from genre_lib import audio
 from genre_lib.cache import content_digest
-from genre_lib.data.catalogue import read_tags
+from genre_lib.data.tags import read_tags
 from genre_lib.errors import AudioError, CatalogueNotFound
 from genre_lib.files import write_whole
 
