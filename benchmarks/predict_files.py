@@ -66,7 +66,9 @@ def in_new_process(task: str, arguments: argparse.Namespace, limit: int | None) 
 
 def predict(arguments: argparse.Namespace) -> dict[str, float]:
     from genre_lib.inference import Predictor
+    from genre_lib.memory import keep_freed
 
+    keep_freed()  # as `genre predict` does
     predictor = Predictor.from_folder(arguments.model, device=arguments.device)
     paths = find_files(arguments)
     list(predictor.files(paths[:1]))  # the first call prepares what all share
