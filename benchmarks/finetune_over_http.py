@@ -106,7 +106,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("music", type=Path, nargs="?", help="folder or CSV; without one, invented music")
     parser.add_argument("--model", type=Path, default=REPOSITORY / "pretrained/genre_classifier", help="model folder")
-    parser.add_argument("--experiment", type=Path, default=REPOSITORY / "experiments/finetune_head.yaml")
+    parser.add_argument("--experiment", type=Path, default=REPOSITORY / "experiments/finetune_all.yaml")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
     parser.add_argument("--clips", type=int, default=4, help="max_clips_per_track")
