@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TextIO
 
 STAGED = ".staged"
 """Ending of the folders that :func:`staged_folder` makes."""
@@ -23,6 +24,27 @@ def write_whole(path: Path, text: str) -> None:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_file(place: Path, **options: Any) -> Iterator[TextIO]:
+    """A text file to write, which is put at its place once the block has ended well; a link stays one.
+
+    What is no regular file, such as a pipe or ``/dev/null``, is written into.
+    """
+    if place.exists() and not place.is_file():
+        with place.open("w", encoding="utf-8", **options) as file:
+            yield file
+        return
+    place = Path(os.path.realpath(place))
+    handle, aside = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", **options) as file:
+            yield file
+        Path(aside).chmod(0o644)
+        Path(aside).replace(place)
+    finally:
+        Path(aside).unlink(missing_ok=True)
 
 
 @contextmanager

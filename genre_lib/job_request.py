@@ -145,7 +145,7 @@ def checked(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def meant(name: str) -> str:
-    close = difflib.get_close_matches(name, [*FIELDS], n=1, cutoff=0.5)
+    close = difflib.get_close_matches(name, [*FIELDS], n=1, cutoff=0.6)
     hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(sorted(FIELDS))}."
     return f"is no setting of a fine-tuning; {hint}"
 

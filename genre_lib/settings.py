@@ -156,3 +156,5 @@ def get_settings(**overrides: object) -> Settings:
         told = [(".".join(map(str, e["loc"])).upper(), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
         faults = "; ".join(f"{name}: {fault}" for name, fault in told)
         raise ConfigurationError(f"A setting in the environment or .env cannot be used. {faults}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"Expected text in UTF-8 in the file .env here, and it is none: {error}.") from error

@@ -202,8 +202,8 @@ class TrainingConfig(BaseModel):
             and self.freeze != "backbone",
             "solver='lbfgs' finds a head for the sound alone; leave features out.": self.solver == "lbfgs"
             and self.features not in (None, "none"),
-            f"solver='lbfgs' takes no steps; leave {', '.join(self._stepped())} out.": self.solver == "lbfgs"
-            and bool(self._stepped()),
+            f"solver='lbfgs' takes no steps; leave {', '.join(self._stepped())} out, or learn step by step, as "
+            "experiments/finetune_all.yaml does.": self.solver == "lbfgs" and bool(self._stepped()),
             "head_penalty and start_tags are for solver='lbfgs'.": self.solver != "lbfgs"
             and (self.head_penalty is not None or bool(self.start_tags)),
             "subclasses='source' shapes the CNN's head; it needs init='scratch'.": not scratch
@@ -247,7 +247,8 @@ def load_experiment(path: Path | str) -> dict[str, Any]:
 
 def nearest(name: str, known: list[str]) -> str:
     """A hint at the name that was meant, or the known ones."""
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.45)
+    begin_so = [other for other in known if other.startswith(name)]
+    close = begin_so or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}."
 
 

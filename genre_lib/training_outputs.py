@@ -11,6 +11,7 @@ import torch
 
 from genre_lib import metrics, registry
 from genre_lib.data.datamodule import GenreDataModule, WholeTracks
+from genre_lib.errors import ModelExists
 from genre_lib.models import folder
 from genre_lib.models.classifier import track_logits, track_scores
 from genre_lib.models.folder import GenreModel, InferenceSettings
@@ -81,7 +82,7 @@ def finish(
         return FitResult(run, place, checkpoints.best_epoch, {}, run.history(), time.perf_counter() - began)
     scores, place = save_kept(model, data, run, checkpoints)
     if config.output_path:
-        place = registry.install(run.model, config.output_path, overwrite=config.overwrite)
+        place = _installed(run, config)
     seconds = time.perf_counter() - began
     run.event("run_completed", best_epoch=checkpoints.best_epoch, model_folder=place, seconds=seconds, **scores)
     run.write_result(
@@ -100,6 +101,14 @@ def finish(
         }
     )
     return FitResult(run, place, checkpoints.best_epoch, scores, run.history(), seconds)
+
+
+def _installed(run: Run, config: TrainingConfig) -> Path:
+    """The run's model where it was wanted; somebody else may have put one there since the training began."""
+    try:
+        return registry.install(run.model, str(config.output_path), overwrite=config.overwrite)
+    except ModelExists as error:
+        raise ModelExists(f"{error} What was trained is in {run.model}, a model folder like any other.") from error
 
 
 def save_kept(

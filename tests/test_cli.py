@@ -174,6 +174,9 @@ def test_predict_writes_what_the_ending_says(genre, music: Path, tmp_path: Path)
 def test_predict_does_not_write_over_music(genre, music: Path):
     before = (music / "a.wav").read_bytes()
     assert is_error(genre("predict", music / "a.wav", "--output", music / "a.wav"), 2, "named as audio")
+    assert is_error(genre("catalogue", "build", music, "--output", music / "a.wav"), 2, "named as audio")
+    (music / "kept.csv").touch(0o444)
+    assert is_error(genre("predict", music / "a.wav", "--output", music / "kept.csv"), 2, "may only be read")
     assert (music / "a.wav").read_bytes() == before
 
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import os
+import stat
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from genre_lib.files import can_be_made, put_new, replace_folder, staged_folder, sweep, write_whole
+from genre_lib.files import can_be_made, put_new, replace_folder, staged_folder, sweep, whole_file, write_whole
 
 
 def test_a_text_replaces_another_whole(tmp_path: Path):
@@ -72,3 +74,36 @@ def test_whether_a_folder_can_be_made_is_tried_and_leaves_nothing(tmp_path):
     assert [*tmp_path.iterdir()] == []
     (tmp_path / "file").write_text("in the way")
     assert not can_be_made(tmp_path / "file" / "model")
+
+
+def test_a_file_appears_whole_and_only_where_all_went_well(tmp_path: Path):
+    place = tmp_path / "rows.csv"
+    place.write_text("old")
+    with pytest.raises(ZeroDivisionError), whole_file(place) as file:
+        file.write("half")
+        raise ZeroDivisionError
+    assert place.read_text() == "old" and list(tmp_path.iterdir()) == [place]
+    with whole_file(place) as file:
+        file.write("new")
+        assert place.read_text() == "old"
+    assert place.read_text() == "new" and list(tmp_path.iterdir()) == [place]
+
+
+def test_a_link_stays_one_and_what_it_leads_to_is_written(tmp_path: Path):
+    (tmp_path / "there").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path / "there" / "rows.csv")
+    with whole_file(link) as file:
+        file.write("new")
+    assert link.is_symlink() and (tmp_path / "there" / "rows.csv").read_text() == "new"
+
+
+def test_a_pipe_is_written_into(tmp_path: Path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with whole_file(pipe) as file:
+        file.write("rows")
+    assert os.read(reader, 100) == b"rows"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)

@@ -13,8 +13,9 @@ import typer
 
 from genre_lib.cli.console import print_table, require_writable, say, sink
 from genre_lib.cli.options import get_settings
-from genre_lib.cli.rows import RowFormat, clock, find_all, format_of, require_no_audio, with_progress
+from genre_lib.cli.rows import RowFormat, clock, find_all, format_of, with_progress
 from genre_lib.errors import AudioError
+from genre_lib.wording import counted
 
 if TYPE_CHECKING:
     from genre_lib.descriptors import TrackDescriptors
@@ -36,13 +37,14 @@ def analyze(
     format = format or format_of(output)
     if output:
         require_writable(output)
-        require_no_audio(output)
     files, absent = find_all(paths)
     total = len(files) + len(absent)
     quiet = format is not RowFormat.table and output is None and sys.stdout.isatty()
     with sink(output) as file:
         write = {"table": write_table, "jsonl": write_jsonl, "csv": write_csv}[format.value]
         failed = write(file, with_progress(described(files, absent), total, "analysing", quiet))
+    if output:
+        say(f"{counted(total, 'track')}: {output}")
     if failed:
         say(f"{failed} of {total} could not be described.")
         raise typer.Exit(1)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from genre_lib.errors import ConfigurationError
+from genre_lib.files import whole_file
 
 UNWRITABLE = "backslashreplace"
 """What happens to a file's name that is no text in the encoding; in JSON it is read back as it was."""
@@ -44,11 +44,16 @@ def print_table(columns: list[str], rows: Iterable[list[str]], file: TextIO | No
     for column in columns:
         table.add_column(column, overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     console = Console(file=file, highlight=False)
     if not console.is_terminal:
         console.width = max(console.measure(table, options=console.options.update(max_width=10_000)).maximum, 1)
     console.print(table)
+
+
+def visible(text: str) -> str:
+    """Control characters, which names of files may hold and terminals obey, as escapes: ``\\x1b``."""
+    return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def write_text(text: str) -> None:
@@ -64,25 +69,34 @@ def sink(output: Path | None) -> Iterator[TextIO]:
         sys.stdout.flush()
         return
     try:
-        handle, aside = tempfile.mkstemp(prefix=f".{output.name}.", dir=output.absolute().parent)
+        with whole_file(output, errors=UNWRITABLE, newline="") as file:
+            yield file
     except OSError as error:
         raise ConfigurationError(f"--output {output} cannot be written ({error.strerror}); choose another.") from error
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", errors=UNWRITABLE, newline="") as file:
-            yield file
-        Path(aside).chmod(0o644)
-        Path(aside).replace(output)
-    finally:
-        Path(aside).unlink(missing_ok=True)
 
 
 def require_writable(output: Path) -> None:
-    """Refuse before the work what could not be written after it."""
+    """Refuse before the work what could not be written after it, or what no table should be written over."""
+    from genre_lib.audio import AUDIO_SUFFIXES
+
     folder = output.absolute().parent
+    if output.suffix.lower() in AUDIO_SUFFIXES:
+        raise ConfigurationError(f"--output is the file to write the rows to, and {output} is named as audio.")
     if output.is_dir():
         raise ConfigurationError(f"--output expects a file, and {output} is a folder.")
-    if not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ConfigurationError(f"--output {output}: there is no folder {folder} that can be written to.")
+    if output.exists() and not output.stat().st_mode & 0o222:
+        raise ConfigurationError(f"--output {output} is there and may only be read; choose another.")
+    if output.is_file() or not output.exists():
+        require_folder(output, folder)
+
+
+def require_folder(output: Path, folder: Path) -> None:
+    """Refuse a folder that no file can be made in: its rights alone do not tell."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return
+    except OSError as error:
+        raise ConfigurationError(f"--output {output}: there is no folder {folder} that can be written to.") from error
 
 
 @contextlib.contextmanager

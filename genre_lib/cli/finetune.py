@@ -59,7 +59,8 @@ def finetune(
     notebook = settings.notebooks_path / "02_finetune.ipynb"
     config = checked(fields, notebook)
     if resume and has_ended(config):
-        say(f"{resume} has ended already, so nothing is trained; --epochs above its own lets it go on.")
+        more = "" if config.solver == "lbfgs" else "; --epochs above its own lets it go on"
+        say(f"{resume} has ended already, so nothing is trained{more}.")
         print_run(Run(str(config.run_path)))
         return
     require_free_output(config)
@@ -247,4 +248,9 @@ def print_run(run: Run) -> None:
     found = result.get("evaluation")
     if found:
         print_evaluation(found)
+    trained, asked = len(run.history()), result.get("num_epochs", 0)
+    if run.parameters().get("early_stopping_patience") and trained < asked:
+        say(
+            f"It stopped after epoch {trained} of {asked}, for no later one was better than epoch {result['best_epoch']}."
+        )
     print_lines({"model": result.get("model_folder", run.model), "run": run.path, "report": run.report})

@@ -17,8 +17,9 @@ import typer
 
 from genre_lib.cli.console import print_table, require_writable, say, sink
 from genre_lib.cli.options import ModelOption, get_settings, model_folder
-from genre_lib.cli.rows import RowFormat, clock, find_all, format_of, require_no_audio, with_progress
+from genre_lib.cli.rows import RowFormat, clock, find_all, format_of, with_progress
 from genre_lib.errors import AudioError, ConfigurationError
+from genre_lib.wording import counted as number_of
 
 if TYPE_CHECKING:
     from genre_lib.inference import Features, Predictor, TrackPrediction
@@ -46,9 +47,10 @@ def predict(
     format = format or format_of(output)
     if timeline and format is RowFormat.csv:
         raise ConfigurationError("--timeline has no place in a CSV; use --format jsonl or table.")
+    if timeline and not paths:
+        raise ConfigurationError("--timeline is over the length of a sound; name files, not --features alone.")
     if output:
         require_writable(output)
-        require_no_audio(output)
     if not paths and not features:
         raise ConfigurationError("Missing argument PATH…: name files or folders to predict, or a table of --features.")
     settings = get_settings()
@@ -60,6 +62,8 @@ def predict(
         quiet = format is not RowFormat.table and output is None and sys.stdout.isatty()
         tracks = counted(predicted(files, absent, folder, timeline, settings, known), len(files) + len(absent), quiet)
         failed = write(file, tracks, top_k)
+    if output:
+        say(f"{number_of(len(files) + len(absent), 'track')}: {output}")
     if failed:
         say(f"{failed} of {len(files) + len(absent)} could not be predicted.")
         raise typer.Exit(1)

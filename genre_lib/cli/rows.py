@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from genre_lib.cli.console import progress_bar
-from genre_lib.errors import AudioError, ConfigurationError
+from genre_lib.errors import AudioError
 
 Row = TypeVar("Row")
 
@@ -23,14 +23,6 @@ def format_of(output: Path | None) -> RowFormat:
     """What the file's ending says; a table where it says nothing."""
     ending = output.suffix.lstrip(".").lower() if output else ""
     return RowFormat(ending) if ending in set(RowFormat) else RowFormat.table
-
-
-def require_no_audio(output: Path) -> None:
-    """``genre predict song.mp3 --output song.mp3`` would write over the song."""
-    from genre_lib.audio import AUDIO_SUFFIXES
-
-    if output.suffix.lower() in AUDIO_SUFFIXES:
-        raise ConfigurationError(f"--output is the file to write the rows to, and {output} is named as audio.")
 
 
 def find_all(paths: list[Path]) -> tuple[list[Path], list[tuple[Path, AudioError]]]:

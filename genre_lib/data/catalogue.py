@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import csv
 import os
-import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from genre_lib.data import synthetic
 from genre_lib.data.splits import SPLITS
 from genre_lib.data.tags import TAGS, read_tags
 from genre_lib.errors import CatalogueInvalid, CatalogueNotFound, first_line
+from genre_lib.files import whole_file
 from genre_lib.settings import get_settings
 from genre_lib.spotify.place import SpotifyPlace
 from genre_lib.wording import counted
@@ -117,14 +117,8 @@ class Catalogue:
         table = self.tracks.copy()
         table["path"] = [portable(Path(path), csv_path.parent) for path in table["path"]]
         csv_path.parent.mkdir(parents=True, exist_ok=True)
-        handle, aside = tempfile.mkstemp(prefix=f".{csv_path.name}-", dir=csv_path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-                table.to_csv(file, index=False)
-            Path(aside).chmod(0o644)
-            Path(aside).replace(csv_path)
-        finally:
-            Path(aside).unlink(missing_ok=True)
+        with whole_file(csv_path, newline="") as file:
+            table.to_csv(file, index=False)
         return csv_path
 
 
