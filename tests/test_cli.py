@@ -353,7 +353,7 @@ def test_finetune_with_what_cannot_be(genre, asked, tmp_path: Path):
     (tmp_path / "list.yaml").write_text("- 1\n")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").touch()
-    assert is_error(genre("finetune"), 1, "nothing at", "--data-path")
+    assert is_error(genre("finetune"), 2, "nothing at", "--data-path")
     assert is_error(genre("finetune", *data, "--base-model", "absent"), 1, "no model 'absent'")
     assert is_error(genre("finetune", *data, "-f", tmp_path / "absent.yaml"), 2, "absent.yaml")
     assert is_error(genre("finetune", *data, "-f", tmp_path / "list.yaml"), 2, "num_epochs: 10")
@@ -454,3 +454,14 @@ def test_music_that_cannot_be_split_is_refused_before_a_run_begins(genre, asked,
     outcome = genre("catalogue", "check", tmp_path / "two.csv", "--strict")
     assert outcome.code == 1
     assert "cannot_be_split" in outcome.out
+
+
+def test_names_of_files_cannot_command_the_terminal(genre, music: Path):
+    (music / "esc\x1b[31mred\n.wav").write_bytes((music / "a.wav").read_bytes())
+    out = genre("predict", music).out
+    assert "\x1b" not in out and "esc\\x1b[31mred\\n.wav" in out
+
+
+def test_finetuning_without_music_says_how_to_name_it(genre, tmp_path: Path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert is_error(genre("finetune", "--output-path", "models/mine"), 2, "Name your music by --data-path")

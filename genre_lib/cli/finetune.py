@@ -146,6 +146,11 @@ def with_places(fields: dict[str, Any], settings: Settings) -> dict[str, Any]:
         named = fields.get("base_model") or settings.model_path
         fields["base_model"] = str(registry.resolve(named, settings).resolve())
     places = fields.get("data_path") or str(settings.fine_tune_data_path)
+    if not fields.get("data_path") and not settings.fine_tune_data_path.exists():
+        raise ConfigurationError(
+            "Name your music by --data-path: a folder with a folder per genre, a CSV, or 'synthetic'. (Without it, "
+            f"FINE_TUNE_DATA_PATH is taken, and there is nothing at {settings.fine_tune_data_path}.)"
+        )
     absolute = [existing(place) for place in ([places] if isinstance(places, str) else places)]
     fields["data_path"] = absolute[0] if isinstance(places, str) else absolute
     for name in ("output_path", "run_path", "cache_path"):
@@ -250,7 +255,5 @@ def print_run(run: Run) -> None:
         print_evaluation(found)
     trained, asked = len(run.history()), result.get("num_epochs", 0)
     if run.parameters().get("early_stopping_patience") and trained < asked:
-        say(
-            f"It stopped after epoch {trained} of {asked}, for no later one was better than epoch {result['best_epoch']}."
-        )
+        say(f"It stopped after epoch {trained} of {asked}: none was better than epoch {result['best_epoch']} any more.")
     print_lines({"model": result.get("model_folder", run.model), "run": run.path, "report": run.report})

@@ -58,7 +58,10 @@ def models_promote(name: Annotated[str, typer.Argument(help="Name of the model."
     """Serve this model from now on; a running server exchanges it by itself."""
     from genre_lib import registry
 
-    folder = registry.promote(name, get_settings())
+    settings = get_settings()
+    if Path(name).parent.absolute() == settings.models_path.absolute():
+        name = Path(name).name  # models/mine is mine
+    folder = registry.promote(name, settings)
     print(f"{name} is the active model now: {folder}")
 
 
