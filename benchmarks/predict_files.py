@@ -61,7 +61,9 @@ def in_new_process(task: str, arguments: argparse.Namespace, limit: int | None) 
     command += ["--device", arguments.device]
     command += ["--limit", str(limit)] if limit else []
     command += ["--workers", str(arguments.workers)] if arguments.workers else []
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+    environment = {"OMP_WAIT_POLICY": "PASSIVE"} | os.environ  # as `genre predict` has it
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def predict(arguments: argparse.Namespace) -> dict[str, float]:
