@@ -7,9 +7,13 @@ import signal
 import wave
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from accounts_service import Accounts
 
 os.environ.setdefault("WANDB_MODE", "disabled")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -94,3 +98,11 @@ def synthetic_catalogue(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("synthetic") / "music"
     synthetic.make(root, tracks_per_genre=6, seconds=6.0, seed=0)
     return root
+
+
+@pytest.fixture
+def accounts() -> Accounts:
+    """What the accounts service of a Spotify on this machine shall do, and what it was asked."""
+    from accounts_service import Accounts
+
+    return Accounts()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import wave
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from mutagen.id3 import TALB, TIT2, TPE1, TSRC
 from mutagen.wave import WAVE
@@ -26,3 +28,13 @@ def write_song(path: Path, seconds: float = 1.0, **tags: str) -> Path:
             song.tags.add(TAGS[name](encoding=3, text=value))
         song.save()
     return path
+
+
+def songs_of(genres: Sequence[str], artists: int, songs: int) -> list[dict[str, Any]]:
+    """Genres with so many artists, and artists with so many songs of a second, as rows of a table."""
+    return [
+        {"genre": genre, "artist": f"{genre} band {artist}", "title": f"Tune {genre} {artist} {song}", "duration": 1.0}
+        for genre in genres
+        for artist in range(artists)
+        for song in range(songs)
+    ]

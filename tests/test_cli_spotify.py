@@ -18,7 +18,7 @@ import pytest
 from accounts_service import CLIENT_ID, SECRET, Accounts, free_port
 from library_server import Bad, LibraryServer, serving
 from preview_services import preview_services
-from tagged_songs import write_song
+from tagged_songs import songs_of, write_song
 
 from genre_lib.cli import main
 from genre_lib.settings import get_settings
@@ -36,34 +36,19 @@ PREMIUM = Bad(403, "Active premium subscription required for the owner of the ap
 NOT_LISTED = Bad(403, "User not registered in the Developer Dashboard", plain=True)
 
 
-def rows() -> list[dict[str, object]]:
-    """Genres with so many artists, and artists with so many songs of a second."""
-    return [
-        {"genre": genre, "artist": f"{genre} band {artist}", "title": f"Tune {genre} {artist} {song}", "duration": 1.0}
-        for genre in GENRES
-        for artist in range(ARTISTS)
-        for song in range(SONGS)
-    ]
-
-
 @pytest.fixture(scope="module")
 def world() -> World:
-    return invented.library_of(pd.DataFrame(rows()))
+    return invented.library_of(pd.DataFrame(songs_of(GENRES, ARTISTS, SONGS)))
 
 
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One's own files of all songs but every sixth."""
     folder = tmp_path_factory.mktemp("music")
-    for number, row in enumerate(rows()):
+    for number, row in enumerate(songs_of(GENRES, ARTISTS, SONGS)):
         if number % SONGS:
             write_song(folder / f"{number:03}.wav", artist=str(row["artist"]), title=str(row["title"]))
     return folder
-
-
-@pytest.fixture
-def accounts() -> Accounts:
-    return Accounts()
 
 
 @pytest.fixture
@@ -353,7 +338,9 @@ def test_labels_of_ids_that_are_not_in_the_library(fetched: Path, run, world: Wo
     said_once(run("catalogue", "--labels", "csv:none.csv"), 1, "none.csv cannot be read as a CSV of labels")
     said_once(run("catalogue", "--labels", "mood"), 2, "Expected as labels genre .*csv:FILE")
 
-    half = {id: row["genre"] for (id, _), row in zip(world.tracks.items(), rows(), strict=True)}
+    half = {
+        id: row["genre"] for (id, _), row in zip(world.tracks.items(), songs_of(GENRES, ARTISTS, SONGS), strict=True)
+    }
     write_labels(fetched / "some.csv", half | {"0" * 22: "jazz"})
     code, out, err = run("catalogue", "--labels", "csv:some.csv")
     assert code == 0, err

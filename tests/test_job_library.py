@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from job_places import ended, let_go, make_place, until
 from library_server import Bad, LibraryServer, serving
 from service_fakes import client_of, is_error
-from tagged_songs import write_song
+from tagged_songs import songs_of, write_song
 
 from genre_lib import api_keys, job_library, job_process
 from genre_lib.data.catalogue import open_one
@@ -34,18 +34,9 @@ KEY = api_keys.generate()
 GENRES, ARTISTS, SONGS = ("jazz", "metal"), 4, 4
 
 
-def rows() -> list[dict[str, Any]]:
-    return [
-        {"genre": genre, "artist": f"{genre} band {artist}", "title": f"Tune {genre} {artist} {song}", "duration": 1.0}
-        for genre in GENRES
-        for artist in range(ARTISTS)
-        for song in range(SONGS)
-    ]
-
-
 @pytest.fixture(scope="module")
 def world() -> World:
-    world = invented.library_of(pd.DataFrame(rows()))
+    world = invented.library_of(pd.DataFrame(songs_of(GENRES, ARTISTS, SONGS)))
     for artist in world.artists.values():
         artist["genres"] = [artist["name"].split()[0]]
     return world
@@ -54,14 +45,9 @@ def world() -> World:
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("music")
-    for number, row in enumerate(rows()):
+    for number, row in enumerate(songs_of(GENRES, ARTISTS, SONGS)):
         write_song(folder / f"{number:03}.wav", artist=row["artist"], title=row["title"])
     return folder
-
-
-@pytest.fixture
-def accounts() -> Accounts:
-    return Accounts()
 
 
 @pytest.fixture

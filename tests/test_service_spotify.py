@@ -41,11 +41,6 @@ def world() -> World:
 
 
 @pytest.fixture
-def accounts() -> Accounts:
-    return Accounts()
-
-
-@pytest.fixture
 def server(world: World, accounts: Accounts) -> Iterator[LibraryServer]:
     with serving(world, accounts) as running:
         yield running

@@ -40,11 +40,6 @@ TRACK = next(iter(WORLD.tracks))
 
 
 @pytest.fixture
-def accounts() -> Accounts:
-    return Accounts()
-
-
-@pytest.fixture
 def server(accounts: Accounts) -> Iterator[LibraryServer]:
     with serving(WORLD, accounts) as running:
         yield running

@@ -25,11 +25,6 @@ WORLD = invented.world(tracks=5, playlists=4, artists=2)
 
 
 @pytest.fixture
-def accounts() -> Accounts:
-    return Accounts()
-
-
-@pytest.fixture
 def server(accounts: Accounts) -> Iterator[LibraryServer]:
     with serving(WORLD, accounts) as running:
         yield running

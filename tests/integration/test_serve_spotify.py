@@ -27,11 +27,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def accounts() -> Accounts:
-    return Accounts()
-
-
-@pytest.fixture
 def spotify(accounts: Accounts) -> Iterator[LibraryServer]:
     with serving(invented_music.world(), accounts) as running:
         yield running
