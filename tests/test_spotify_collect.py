@@ -318,6 +318,17 @@ def test_single_track_is_asked_for_once(world: World, store: Store):
     assert server.asked == [f"tracks/{id}"]
 
 
+def test_a_track_of_a_library_is_known_while_spotify_may_not_be_asked(world: World, store: Store):
+    with serving(world) as server:
+        collect(PlainClient(server.url), store)
+    track = next(iter(store.library(invented.USER).tracks.values()))
+    store.budget.refused(RateLimited("not now", resume_at=time.time() + 1000))
+    asking = Asking(PlainClient("http://127.0.0.1:9/"), store.budget, patience=0)
+    assert single_track(asking, store, track.id) == track
+    with pytest.raises(RateLimited):
+        single_track(asking, store, "another")
+
+
 def test_a_track_that_is_none_says_so(store: Store):
     store.put_track("x", {"id": "x", "name": "Liner Notes", "type": "episode"})
     with pytest.raises(SpotifyNotFound, match="no track that can be read"):

@@ -111,6 +111,7 @@ def facts(settings: Settings, store: Store) -> dict[str, str]:
     from genre_lib.spotify.tokens import Tokens
 
     found = Tokens.of(settings).read()
+    met = {user: n for user in store.users() if (n := len(store.library(user).tracks))}
     limit = f" of {settings.spotify_calls_per_day:,}" if settings.spotify_calls_per_day else ""
     return {
         "app": settings.spotify_client_id,
@@ -118,7 +119,7 @@ def facts(settings: Settings, store: Store) -> dict[str, str]:
         "signed in": f"since {day(found.authorised_at)}, until {day(found.ends_at)}" if found else "nobody",
         "may read": ", ".join(found.scopes) if found else "what is public",
         "calls in 24 hours": f"{store.budget.calls_in_day():,}{limit}",
-        "fetched": ", ".join(f"{counted(len(store.library(u).tracks), 'track')} of {u}" for u in store.users()) or "–",
+        "fetched": ", ".join(f"{counted(n, 'track')} of {user}" for user, n in met.items()) or "–",
     }
 
 

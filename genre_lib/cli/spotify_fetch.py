@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from genre_lib.spotify.store import Store
     from genre_lib.spotify.summary import Summary
 
+TOLD_SECONDS = 5.0
+"""Waits from here on are told."""
 SEPARATOR = "; "
 COLUMNS = ("id", "title", "artists", "album", "duration", "isrc", "added", "sources", "playlists", "artist_genres")
 
@@ -74,7 +77,7 @@ def fetch_by(
 
     try:
         summary = run(client, store, sources, user_id)
-    except (RateLimited, SpotifyUnreachable):
+    except (RateLimited, SpotifyUnreachable, KeyboardInterrupt):
         tell_kept(store, user_id)
         raise
     tell(summary, fit_to_train(store.library(summary.user_id), folder))
@@ -93,7 +96,15 @@ def run(client: Client, store: Store, sources: list[str], user_id: str | None) -
     from genre_lib.spotify.collect import collect
 
     with progress_bar("fetching") as bar:
-        return collect(client, store, sources, user_id, lambda done, total, what: bar(done, total, what))
+        tell = lambda done, total, what: bar(done, total, what)  # noqa: E731
+        return collect(client, store, sources, user_id, tell, sleep=told_sleep)
+
+
+def told_sleep(seconds: float) -> None:
+    """Wait, and say so where it is long enough to be taken for a hang."""
+    if seconds >= TOLD_SECONDS:
+        say(f"Spotify asks to wait; fetching goes on in {seconds:.0f} s.")
+    time.sleep(seconds)
 
 
 def fit_to_train(library: Library, folder: MusicFolder | None) -> dict[str, int | str]:
@@ -132,8 +143,12 @@ def tell_kept(store: Store, user_id: str | None) -> None:
     """What is there of a library that could not be fetched to its end; of all where it is not known whose it is."""
     from genre_lib.spotify.summary import summarise
 
-    for user in [user_id] if user_id else store.users():
-        tell(summarise(store.library(user), store.budget.calls_in_day(), store.is_complete(user)))
+    libraries = {user: store.library(user) for user in ([user_id] if user_id else store.users())}
+    met = {user: library for user, library in libraries.items() if library.tracks}  # of others Spotify told nothing
+    for user, library in met.items():
+        if len(met) > 1:
+            say(f"Of {user}:")
+        tell(summarise(library, store.budget.calls_in_day(), store.is_complete(user)))
 
 
 def write_tracks(library: Library, output: Path) -> None:
