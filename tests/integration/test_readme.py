@@ -48,11 +48,11 @@ def is_elsewhere(command: str) -> bool:
 
 @pytest.fixture(scope="module")
 def user_folder(tmp_path_factory: pytest.TempPathFactory, synthetic_catalogue: Path) -> Path:
-    """A folder as the README takes it: a song, music in a folder per genre, the starter, and a model called mine."""
+    """A folder as the README takes it: a song, music in a folder per genre, the starter, and models of one's own."""
     folder = tmp_path_factory.mktemp("user")
     shutil.copytree(synthetic_catalogue, folder / "music", ignore=shutil.ignore_patterns("*.csv", "*.json"))
     shutil.copy(next((folder / "music").rglob("*.wav")), folder / "song.mp3")
-    for model in ("pretrained/genre_classifier", "models/mine"):
+    for model in ("pretrained/genre_classifier", "models/mine", "models/playlists"):
         shutil.copytree(REPOSITORY / "pretrained" / "genre_classifier", folder / model)
     return folder
 
