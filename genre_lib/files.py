@@ -18,12 +18,8 @@ STAGED = ".staged"
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text aside and put it at its place at once, so that no reader, and no crash, meets half of it."""
-    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
-        aside.write_text(text, encoding="utf-8")
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write(text)
 
 
 @contextmanager
@@ -37,14 +33,13 @@ def whole_file(place: Path, **options: Any) -> Iterator[TextIO]:
             yield file
         return
     place = Path(os.path.realpath(place))
-    handle, aside = tempfile.mkstemp(prefix=f".{place.name}.", dir=place.parent)
+    aside = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", **options) as file:
+        with aside.open("x", encoding="utf-8", **options) as file:
             yield file
-        Path(aside).chmod(0o644)
-        Path(aside).replace(place)
+        aside.replace(place)
     finally:
-        Path(aside).unlink(missing_ok=True)
+        aside.unlink(missing_ok=True)
 
 
 @contextmanager

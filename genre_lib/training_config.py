@@ -18,7 +18,7 @@ SCORES = ("valid_macro_f1", "valid_accuracy", "valid_loss")
 STEPPED = (
     *("learning_rate", "num_epochs", "batch_size", "warmup_steps", "max_warmup_share", "final_learning_rate"),
     *("weight_decay", "ema_decay", "max_clips_per_track", "clips_per_epoch", "augmentation", "mixup", "mixup_share"),
-    *("logit_adjustment", "keep", "early_stopping_patience", "gradient_clip", "precision"),
+    *("logit_adjustment", "keep", "early_stopping_patience", "gradient_clip", "precision", "eval_steps"),
 )
 """Fields that say how weights are learned step by step, of which a head that is solved for knows nothing."""
 

@@ -20,6 +20,7 @@ from genre_lib.runs import Run
 from genre_lib.training_callbacks import EpochCheckpoints, epoch_line, last_checkpoint
 from genre_lib.training_config import TrainingConfig
 from genre_lib.training_network import Built
+from genre_lib.training_run import rank
 
 
 def solve_head(
@@ -55,8 +56,12 @@ def solve_head(
         "head_penalty": penalty,
     }
     run.event("epoch_ended", **fields)
-    print(epoch_line(fields, 1), flush=True)
-    return _checkpoint(built, run)
+    checkpoints = EpochCheckpoints(run, None, "max")
+    checkpoints.best_epoch = 1
+    if rank() == 0:
+        print(epoch_line(fields, 1), flush=True)
+        _keep(built, run)
+    return checkpoints
 
 
 def track_weights(config: TrainingConfig, data: GenreDataModule) -> np.ndarray:
@@ -100,7 +105,7 @@ def _chosen_penalty(
     return penalty
 
 
-def _checkpoint(built: Built, run: Run) -> EpochCheckpoints:
+def _keep(built: Built, run: Run) -> None:
     """The weights where :func:`genre_lib.training_outputs.finish` looks for those that were kept."""
     place = last_checkpoint(run)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -109,6 +114,3 @@ def _checkpoint(built: Built, run: Run) -> EpochCheckpoints:
     torch.save({"state_dict": state}, aside)
     aside.replace(place)
     run.event("checkpoint_saved", epoch=1, file=place.name)
-    checkpoints = EpochCheckpoints(run, None, "max")
-    checkpoints.best_epoch = 1
-    return checkpoints

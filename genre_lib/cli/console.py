@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from genre_lib.errors import ConfigurationError
-from genre_lib.files import whole_file
+from genre_lib.files import can_be_made, whole_file
 
 UNWRITABLE = "backslashreplace"
 """What happens to a file's name that is no text in the encoding; in JSON it is read back as it was."""
@@ -86,17 +85,9 @@ def require_writable(output: Path) -> None:
         raise ConfigurationError(f"--output expects a file, and {output} is a folder.")
     if output.exists() and not output.stat().st_mode & 0o222:
         raise ConfigurationError(f"--output {output} is there and may only be read; choose another.")
-    if output.is_file() or not output.exists():
-        require_folder(output, folder)
-
-
-def require_folder(output: Path, folder: Path) -> None:
-    """Refuse a folder that no file can be made in: its rights alone do not tell."""
-    try:
-        with tempfile.TemporaryFile(dir=folder):
-            return
-    except OSError as error:
-        raise ConfigurationError(f"--output {output}: there is no folder {folder} that can be written to.") from error
+    is_device = output.exists() and not output.is_file()
+    if not is_device and not (folder.is_dir() and can_be_made(output)):
+        raise ConfigurationError(f"--output {output}: there is no folder {folder} that can be written to.")
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from genre_lib.cli.console import print_table, require_writable, say, sink
 from genre_lib.cli.options import ModelOption, get_settings, model_folder
 from genre_lib.cli.rows import RowFormat, clock, find_all, format_of, with_progress
 from genre_lib.errors import AudioError, ConfigurationError
-from genre_lib.wording import counted as number_of
+from genre_lib.wording import counted
 
 if TYPE_CHECKING:
     from genre_lib.inference import Features, Predictor, TrackPrediction
@@ -60,10 +60,12 @@ def predict(
     with sink(output) as file:
         write = {"table": write_table, "jsonl": write_jsonl, "csv": write_csv}[format.value]
         quiet = format is not RowFormat.table and output is None and sys.stdout.isatty()
-        tracks = counted(predicted(files, absent, folder, timeline, settings, known), len(files) + len(absent), quiet)
+        tracks = with_warnings(
+            predicted(files, absent, folder, timeline, settings, known), len(files) + len(absent), quiet
+        )
         failed = write(file, tracks, top_k)
     if output:
-        say(f"{number_of(len(files) + len(absent), 'track')}: {output}")
+        say(f"{counted(len(files) + len(absent), 'track')}: {output}")
     if failed:
         say(f"{failed} of {len(files) + len(absent)} could not be predicted.")
         raise typer.Exit(1)
@@ -142,7 +144,7 @@ def imports_uncollected() -> Iterator[None]:
         gc.enable()
 
 
-def counted(tracks: Iterable[TrackPrediction], total: int, quiet: bool) -> Iterator[TrackPrediction]:
+def with_warnings(tracks: Iterable[TrackPrediction], total: int, quiet: bool) -> Iterator[TrackPrediction]:
     """The tracks, a progress bar and their warnings meanwhile."""
     for track in with_progress(tracks, total, "predicting", quiet):
         if track.warning:

@@ -96,8 +96,7 @@ def run(client: Client, store: Store, sources: list[str], user_id: str | None) -
     from genre_lib.spotify.collect import collect
 
     with progress_bar("fetching") as bar:
-        tell = lambda done, total, what: bar(done, total, what)  # noqa: E731
-        return collect(client, store, sources, user_id, tell, sleep=told_sleep)
+        return collect(client, store, sources, user_id, bar, sleep=told_sleep)
 
 
 def told_sleep(seconds: float) -> None:

@@ -30,6 +30,9 @@ FOLDS = 5
 START_SPREAD = 3.0
 """Standard deviation over the tracks, in nats, that logits of tags start with: 2 and 3 do alike, 1 is too timid."""
 
+CLIPS_AT_ONCE = 32
+"""Clips that go through the network together."""
+
 DEAD = 1e-4
 """A number of the embedding that varies less than this, beside the largest, says nothing, and gets no weight."""
 
@@ -73,10 +76,14 @@ class Examples:
 
     def moments(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Weighted mean and standard deviation of the embeddings [dim]; infinite where they say nothing."""
-        shares = (self.weights / self.weights.sum())[:, None]
-        mean = (self.embeddings * shares).sum(0)
-        std = ((self.embeddings - mean).square() * shares).sum(0).sqrt()
+        mean, std = self.spread(self.embeddings)
         return mean, torch.where(std > DEAD * std.max(), std, torch.inf)
+
+    def spread(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Weighted mean and standard deviation over the tracks of values [tracks, dim]."""
+        shares = (self.weights / self.weights.sum())[:, None]
+        mean = (values * shares).sum(0)
+        return mean, ((values - mean).square() * shares).sum(0).sqrt()
 
 
 @torch.no_grad()
@@ -96,19 +103,13 @@ def embed(network: PreTrainedModel, tracks: Iterable[torch.Tensor], device: torc
     return torch.stack(found)
 
 
-CLIPS_AT_ONCE = 32
-
-
 def started(head: Head, examples: Examples) -> Head:
     """A tagger's rows as a start for genres: every logit with mean 0 and the spread ``START_SPREAD`` over the tracks.
 
     A rare tag's logits lie far below those of a common one, and say yes all the same where they are least low. A row of
     zeros, for a genre that no tag stands for, stays so.
     """
-    shares = (examples.weights / examples.weights.sum())[:, None]
-    logits = head.logits(examples.embeddings)
-    mean = (logits * shares).sum(0)
-    std = ((logits - mean).square() * shares).sum(0).sqrt()
+    mean, std = examples.spread(head.logits(examples.embeddings))
     scale = torch.where(std > 0, START_SPREAD / std, 0.0)
     return Head(head.weight * scale[:, None], (head.bias - mean) * scale)
 
@@ -121,8 +122,7 @@ def solve(examples: Examples, start: Head, penalty: float, label_smoothing: floa
     """
     mean, std = examples.moments()
     inputs = (examples.embeddings - mean) / std
-    scaled = torch.where(std.isinf(), 0.0, start.weight * std)
-    first = Head(scaled, torch.zeros_like(start.bias)).logits(inputs) + start.bias + start.weight @ mean
+    first = start.logits(examples.embeddings)
     change = torch.zeros_like(start.weight, requires_grad=True)
     shift = torch.zeros_like(start.bias, requires_grad=True)
     optimizer = torch.optim.LBFGS([change, shift], max_iter=300, tolerance_grad=1e-6, line_search_fn="strong_wolfe")
