@@ -57,17 +57,16 @@ def predict(
     folder = model_folder(model, settings)
     known = known_features(features)
     files, absent = find_all(paths) if paths else ([Path(path) for path in known], [])
+    total = len(files) + len(absent)
     with sink(output) as file:
         write = {"table": write_table, "jsonl": write_jsonl, "csv": write_csv}[format.value]
         quiet = format is not RowFormat.table and output is None and sys.stdout.isatty()
-        tracks = with_warnings(
-            predicted(files, absent, folder, timeline, settings, known), len(files) + len(absent), quiet
-        )
-        failed = write(file, tracks, top_k)
+        found = predicted(files, absent, folder, timeline, settings, known)
+        failed = write(file, with_warnings(found, total, quiet), top_k)
     if output:
-        say(f"{counted(len(files) + len(absent), 'track')}: {output}")
+        say(f"{counted(total, 'track')}: {output}")
     if failed:
-        say(f"{failed} of {len(files) + len(absent)} could not be predicted.")
+        say(f"{failed} of {total} could not be predicted.")
         raise typer.Exit(1)
 
 
