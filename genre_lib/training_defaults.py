@@ -11,7 +11,7 @@ from genre_lib.training_config import STEPPED, TrainingConfig, load_experiment
 
 EXPERIMENTS = REPOSITORY / "experiments"
 HEAD = EXPERIMENTS / "finetune_head.yaml"
-"""Of networks of ours, where nothing is said of how to learn: seconds, and on a small collection no worse than more."""
+"""Of networks of ours, where nothing is said of how to learn: one pass, and on few tracks no worse than more."""
 
 EXPERIMENT = EXPERIMENTS / "finetune_all.yaml"
 """Of the same where something is; at the defaults of ``TrainingConfig``, for transformers, they learn nothing."""
