@@ -175,7 +175,7 @@ def figures(evaluation: Evaluation, run: Run | None = None) -> dict[str, plots.C
         "class_balance": plots.class_balance(evaluation.catalogue.tracks),
     }
     curve = run.history() if run is not None else pd.DataFrame()
-    if len(curve):
+    if len(curve) > 1:  # a single epoch, as of a head that was solved for, is no curve
         charts["learning_curves"] = plots.learning_curves(curve, _best_epoch(run))
     return charts
 

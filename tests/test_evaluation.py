@@ -121,7 +121,8 @@ def test_written_beside_the_model_and_in_the_run(scored, tiny_model, tmp_path):
     folder = save(load(tiny_model), tmp_path / "model").folder
     run = Run.create(tmp_path / "runs", "evaluate")
     run.write_parameters({"init": "pretrained", "learning_rate": 2e-5})
-    run.event("epoch_ended", epoch=1, train_loss=1.0, valid_loss=1.2, valid_accuracy=0.5)
+    for epoch in (1, 2):
+        run.event("epoch_ended", epoch=epoch, train_loss=1.0, valid_loss=1.2, valid_accuracy=0.5)
     evaluation.write(scored, folder, run=run)
     training = {"init": "pretrained", "learning_rate": 2e-5}
     assert json.loads((folder / "metrics.json").read_text()) == {**scored.metrics, "training": training}
