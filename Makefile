@@ -24,8 +24,8 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "==> Making $(VENV) and installing genre_lib with the versions in constraints.txt"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev]' \
-	  || $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,openvino]' \
+	  || $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,openvino]'
 	@touch $@
 
 demo: $(STAMP) ## fine-tune, evaluate, promote, serve and predict once; DATA=folder for your own music

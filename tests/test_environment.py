@@ -16,7 +16,8 @@ def project() -> dict:
 
 
 def required() -> list[str]:
-    return [*project()["dependencies"], *project()["optional-dependencies"]["dev"]]
+    extras = project()["optional-dependencies"]
+    return [*project()["dependencies"], *extras["dev"], *extras["openvino"]]
 
 
 def test_environment_lists_what_pyproject_requires():
