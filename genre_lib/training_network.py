@@ -42,7 +42,7 @@ def build(config: TrainingConfig, genres: list[str], subclasses: Subclasses) -> 
         return Built(_from_scratch(config, genres, subclasses), [])
     settings = get_settings()
     source = registry.resolve(config.base_model, settings) if config.base_model else settings.model_path
-    model = folder.load(source)
+    model = folder.load_base(source)
     from_tags = config.solver == "lbfgs" and is_tagger(model.network)
     if config.start_tags and not from_tags:
         raise ConfigurationError(f"start_tags needs a base model that tells tags, and {model.name} tells genres.")

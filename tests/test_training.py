@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
@@ -19,6 +22,7 @@ from genre_lib.errors import (
     RunStopped,
 )
 from genre_lib.models.folder import load
+from genre_lib.models.untrained import FAMILIES, make
 from genre_lib.training import TrainingConfig, fit, load_experiment
 
 SMALL = {
@@ -212,6 +216,39 @@ def test_a_network_of_another_maker(asked, tmp_path):
     assert load(result.model_folder).network.config.model_type == "audio-spectrogram-transformer"
     with pytest.raises(ConfigurationError, match="log-mels, and ASTFeatureExtractor makes none"):
         fit(SMALL | asked | {"base_model": str(tmp_path / "ast"), "augmentation": {"noise": 0.1}})
+
+
+PLAIN_TRANSFORMERS = """
+import json, sys
+import numpy as np
+from transformers import AutoFeatureExtractor, AutoModel, AutoModelForAudioClassification, pipeline
+
+clip = np.random.default_rng(0).normal(0, 0.1, 24000).astype(np.float32)
+for folder in sys.argv[1:]:
+    network, report = AutoModelForAudioClassification.from_pretrained(folder, output_loading_info=True)
+    inputs = AutoFeatureExtractor.from_pretrained(folder)(clip, sampling_rate=16000, return_tensors="pt")
+    logits = network.eval()(**inputs).logits[0].tolist()
+    rows = pipeline("audio-classification", model=folder)(clip, top_k=99, function_to_apply="none")
+    AutoModel.from_pretrained(folder)
+    assert not report["missing_keys"] and "genre_lib" not in sys.modules
+    told = {row["label"]: row["score"] for row in rows}
+    print(json.dumps([dict(zip(network.config.id2label.values(), logits)), told]))
+"""
+
+
+def test_published_encoders_become_plain_classifiers(asked, tmp_path, tracks):
+    results = [
+        fit(SMALL | asked | {"base_model": str(make(family, "tiny", tmp_path / family)), "num_epochs": 1})
+        for family in FAMILIES
+    ]
+    folders = [str(result.model_folder) for result in results]
+    assert [load(folder).genres for folder in folders] == [tracks.genres] * len(folders)
+    # Another process, in which nothing of ours is known.
+    command = [sys.executable, "-c", PLAIN_TRANSFORMERS, *folders]
+    lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(lines) == len(folders)
+    for logits, piped in map(json.loads, lines):
+        assert sorted(logits) == tracks.genres and piped == pytest.approx(logits, abs=1e-5)
 
 
 def test_undecodable_tracks_are_left_out_and_named(asked, tracks, tmp_path):

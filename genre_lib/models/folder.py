@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 from transformers import (
     AutoFeatureExtractor,
@@ -19,12 +20,13 @@ from transformers import (
     PreTrainedModel,
     SequenceFeatureExtractor,
 )
-from transformers.utils import logging as hf_logging
 
 import genre_lib.models  # noqa: F401  (the CNN becomes known to the Auto classes)
+from genre_lib.errors import ModelInvalid
 from genre_lib.files import replace_folder
 from genre_lib.models.cnn import GenreCNNForAudioClassification
-from genre_lib.networks.files import CONFIG, WEIGHTS, as_model_invalid, require_files
+from genre_lib.models.quiet import QuietTransformers
+from genre_lib.networks.files import CONFIG, MODEL_TYPES, WEIGHTS, as_model_invalid, read_json, require_files
 from genre_lib.networks.folder import (
     InferenceSettings,
     LoadedModel,
@@ -34,7 +36,13 @@ from genre_lib.networks.folder import (
     weights_digest,
 )
 
-__all__ = ["GenreModel", "InferenceSettings", "load", "save"]
+__all__ = ["GenreModel", "InferenceSettings", "load", "load_base", "save"]
+
+GENERATORS = frozenset({"musicgen"})
+"""``model_type`` of what is published to make music, and can be an encoder: transformers has no classifier of these."""
+
+ONLY_FOR_TRAINING = ("masked_spec_embed",)
+"""Weights that stand for what SpecAugment blanks, and that some published encoders come without."""
 
 
 @dataclass
@@ -50,16 +58,35 @@ def load(folder: Path | str, device: str = "cpu") -> GenreModel:
 
     Raises:
         ModelNotFound: there is no such folder.
-        ModelInvalid: a file is missing, or cannot be read as an audio classifier.
+        ModelInvalid: a file is missing, or cannot be read as an audio classifier; or it is an encoder without genres.
     """
     folder = Path(folder)
-    require_files(folder)
-    with as_model_invalid(folder):
-        network, extractor = _read(folder)
-        require_labels(network.config)
-        inference = inference_settings(network.config)
-    nn.Module.to(network, resolve_device(device)).eval()
-    return GenreModel(network, extractor, inference, folder, folder.resolve().name, weights_digest(folder))
+    model, headless = (None, True) if _generates(folder) else _loaded(folder, device)
+    if model is None or headless:
+        raise ModelInvalid(
+            f"{folder.resolve().name} is an encoder without genres; fine-tune it first: "
+            f"genre finetune --base-model {folder} --data-path MUSIC."
+        )
+    return model
+
+
+def load_base(folder: Path | str, device: str = "cpu") -> GenreModel:
+    """Read a model folder to fine-tune it: a classifier as it is, and an encoder without genres with a fresh head.
+
+    Such a head tells the two labels that transformers makes up, until :func:`genre_lib.models.head.with_genres` gives
+    it genres. That of HuBERT and wav2vec 2.0 weighs all layers (Yang et al., SUPERB, 2021, arXiv:2105.01051), since it
+    is not the last that knows most about music.
+
+    Raises:
+        ModelNotFound, ModelInvalid: as for :func:`load`.
+    """
+    folder = Path(folder)
+    if _generates(folder):
+        raise ModelInvalid(f"{folder.resolve().name} makes music, and there is no classifier of its kind to fine-tune.")
+    model, headless = _loaded(folder, device)
+    if headless:
+        _weigh_layers(model.network)
+    return model
 
 
 def save(model: GenreModel, folder: Path | str) -> GenreModel:
@@ -83,39 +110,60 @@ def save(model: GenreModel, folder: Path | str) -> GenreModel:
     )
 
 
-def _read(folder: Path) -> tuple[PreTrainedModel, SequenceFeatureExtractor]:
+def _loaded(folder: Path, device: str) -> tuple[GenreModel, bool]:
+    """The model, and whether its head is not the folder's but random."""
+    require_files(folder)
+    with as_model_invalid(folder):
+        network, extractor, headless = _read(folder)
+        require_labels(network.config)
+        inference = inference_settings(network.config)
+    nn.Module.to(network, resolve_device(device)).eval()
+    model = GenreModel(network, extractor, inference, folder, folder.resolve().name, weights_digest(folder))
+    return model, headless
+
+
+def _generates(folder: Path) -> bool:
+    require_files(folder)
+    with as_model_invalid(folder):
+        return read_json(folder / CONFIG).get("model_type") in GENERATORS
+
+
+def _read(folder: Path) -> tuple[PreTrainedModel, SequenceFeatureExtractor, bool]:
     options: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
-    with _QuietTransformers():
+    with QuietTransformers():
         network, report = AutoModelForAudioClassification.from_pretrained(
             folder, use_safetensors=True, output_loading_info=True, **options
         )
         extractor = AutoFeatureExtractor.from_pretrained(folder, **options)
-    if report["missing_keys"]:
-        raise ValueError(f"the weights lack {', '.join(sorted(report['missing_keys'])[:3])}")
+    lacking = {name for name in report["missing_keys"] if not name.endswith(ONLY_FOR_TRAINING)}
+    headless = lacking == _head_names(network) and network.config.model_type not in MODEL_TYPES
+    if lacking and not headless:
+        raise ValueError(f"the weights lack {', '.join(sorted(lacking)[:3])}")
     if report["unexpected_keys"] and isinstance(network, GenreCNNForAudioClassification):
         strange = ", ".join(sorted(report["unexpected_keys"])[:3])
         raise ValueError(f"the weights hold {strange}, which the network does not have")
-    return network, extractor
+    return network, extractor, headless
+
+
+def _head_names(network: PreTrainedModel) -> set[str]:
+    """Names of the weights outside the encoder."""
+    return {name for name in network.state_dict() if not name.startswith(f"{network.base_model_prefix}.")}
+
+
+def _weigh_layers(network: PreTrainedModel) -> None:
+    """Let the head weigh the encoder's layers, where its class knows how to; all alike at first, as it does."""
+    config: Any = network.config
+    if getattr(config, "use_weighted_layer_sum", None) is not False:
+        return
+    config.use_weighted_layer_sum = True
+    layers = config.num_hidden_layers + 1  # what goes into the first is one too
+    network.layer_weights = nn.Parameter(torch.full((layers,), 1 / layers, device=network.device, dtype=network.dtype))
 
 
 def _write(model: GenreModel, folder: Path) -> None:
     model.network.config.inference = asdict(model.inference)
-    with _QuietTransformers():
+    with QuietTransformers():
         model.network.save_pretrained(folder)
         model.extractor.save_pretrained(folder)
     # safetensors writes for the owner alone; the service may run as another user.
     (folder / WEIGHTS).chmod((folder / CONFIG).stat().st_mode)
-
-
-class _QuietTransformers:
-    """Keep transformers' progress bars and notices off the terminal while a folder is read or written."""
-
-    def __enter__(self) -> None:
-        self.verbosity, self.bars = hf_logging.get_verbosity(), hf_logging.is_progress_bar_enabled()
-        hf_logging.set_verbosity_error()
-        hf_logging.disable_progress_bar()
-
-    def __exit__(self, *_: object) -> None:
-        hf_logging.set_verbosity(self.verbosity)
-        if self.bars:
-            hf_logging.enable_progress_bar()

@@ -11,6 +11,9 @@ from transformers import PreTrainedModel
 from genre_lib.errors import ConfigurationError, ModelInvalid
 from genre_lib.labels import canonical, clean
 
+AUDIOSET_CLASSES = 527
+"""What the published AST tells apart: Gemmeke et al., "Audio Set", ICASSP 2017."""
+
 
 def backbone(network: PreTrainedModel) -> nn.Module:
     """Everything but the head; transformers names it by ``base_model_prefix`` in all of its classifiers.
@@ -59,7 +62,12 @@ def rest_frozen(network: PreTrainedModel) -> None:
 
 
 def is_tagger(network: PreTrainedModel) -> bool:
-    """Whether the outputs say yes or no each by itself, as tags do, and do not exclude each other, as genres do."""
+    """Whether the outputs say yes or no each by itself, as tags do, and do not exclude each other, as genres do.
+
+    What was trained on AudioSet does so, and does not say it in its configuration.
+    """
+    if network.config.problem_type is None and network.config.num_labels == AUDIOSET_CLASSES:
+        return True
     return network.config.problem_type == "multi_label_classification"
 
 
