@@ -27,7 +27,7 @@ ROWS: list[set[str]] = [
         ),
         "networks.*",
         *("models", "models.logmel", "models.cnn", "models.augment", "models.folder", "models.head"),
-        *("models.quiet", "models.untrained"),
+        *("models.embedding", "models.quiet", "models.untrained"),
         "models.probe",
         *("models.fusion", "models.musicnn", "models.musicnn_weights", "models.tensorflow_checkpoint"),
         *("descriptors", "metrics", "plots.*", "spotify", "spotify.*"),

@@ -18,6 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from torch.nn.functional import cross_entropy
 from transformers import PreTrainedModel
 
+from genre_lib.models import embedding
 from genre_lib.models.head import last_layer
 
 PENALTIES = (3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
@@ -89,18 +90,12 @@ class Examples:
 @torch.no_grad()
 def embed(network: PreTrainedModel, tracks: Iterable[torch.Tensor], device: torch.device | str) -> torch.Tensor:
     """The mean over its clips of what the head is given, of each track's inputs [clips, ...]: [tracks, dim]."""
-    given: list[torch.Tensor] = []
-    hook = last_layer(network)[1].register_forward_pre_hook(lambda _, inputs: given.append(inputs[0].double().cpu()))
-    found = []
-    try:
-        for inputs in tracks:
-            given.clear()
-            for part in inputs.split(CLIPS_AT_ONCE):
-                network(**{network.main_input_name: part.to(device)})
-            found.append(torch.cat(given).mean(0))
-    finally:
-        hook.remove()
-    return torch.stack(found)
+
+    def heard(inputs: torch.Tensor) -> torch.Tensor:
+        given = embedding.embed(network, {network.main_input_name: inputs.to(device)})
+        return embedding.last_inputs(network, given).double().cpu()
+
+    return torch.stack([torch.cat([heard(part) for part in inputs.split(CLIPS_AT_ONCE)]).mean(0) for inputs in tracks])
 
 
 def started(head: Head, examples: Examples) -> Head:

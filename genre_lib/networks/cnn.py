@@ -150,11 +150,15 @@ class GenreCNNLayers(nn.Module):
 
     def logits(self, input_values: torch.Tensor) -> torch.Tensor:
         """Log-mel [batch, mels, frames] → logits [batch, genres]."""
-        return self.genre_logits(self.subclass_logits(input_values))
+        return self.classify(self.embed(input_values))
 
     def embed(self, input_values: torch.Tensor) -> torch.Tensor:
         """Log-mel [batch, mels, frames] → embedding [batch, dim]."""
         return self.backbone(input_values)
+
+    def classify(self, embedding: torch.Tensor) -> torch.Tensor:
+        """Embedding [batch, dim] → logits [batch, genres]."""
+        return self.genre_logits(self.classifier(self.dropout(embedding)))
 
     def subclass_logits(self, input_values: torch.Tensor) -> torch.Tensor:
         """Log-mel [batch, mels, frames] → the head's outputs [batch, outputs], of genres or of their sub-classes."""

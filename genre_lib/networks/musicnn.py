@@ -183,11 +183,15 @@ class MusicnnLayers(nn.Module):
 
     def logits(self, input_values: torch.Tensor) -> torch.Tensor:
         """Mel bands over time [batch, mels, frames] → logits [batch, labels]."""
-        return self.classifier(self.dropout(self.embed(input_values)))
+        return self.classify(self.embed(input_values))
 
     def embed(self, input_values: torch.Tensor) -> torch.Tensor:
         """Mel bands over time [batch, mels, frames] → embedding [batch, dim]."""
         return self.backbone(input_values)
+
+    def classify(self, embedding: torch.Tensor) -> torch.Tensor:
+        """Embedding [batch, dim] → logits [batch, labels]."""
+        return self.classifier(self.dropout(embedding))
 
 
 class Musicnn(MusicnnLayers):
