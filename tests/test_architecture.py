@@ -29,7 +29,13 @@ ROWS: list[set[str]] = [
         *("models", "models.logmel", "models.cnn", "models.augment", "models.folder", "models.head"),
         *("models.embedding", "models.quiet", "models.untrained"),
         "models.probe",
-        *("models.fusion", "models.musicnn", "models.musicnn_weights", "models.tensorflow_checkpoint"),
+        *(
+            "models.fusion",
+            "models.musicgen",
+            "models.musicnn",
+            "models.musicnn_weights",
+            "models.tensorflow_checkpoint",
+        ),
         *("descriptors", "metrics", "plots.*", "spotify", "spotify.*"),
     },
     {

@@ -7,11 +7,22 @@ which takes seconds; the networks themselves, and all that prediction needs, are
 
 from __future__ import annotations
 
-from transformers import AutoConfig, AutoFeatureExtractor, AutoModelForAudioClassification
+from transformers import (
+    AutoConfig,
+    AutoFeatureExtractor,
+    AutoModel,
+    AutoModelForAudioClassification,
+    EncodecFeatureExtractor,
+)
 
 from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
 from genre_lib.models.fusion import GenreFusionConfig, GenreFusionForAudioClassification
 from genre_lib.models.logmel import LogMelFeatureExtractor
+from genre_lib.models.musicgen import (
+    GenreMusicgenConfig,
+    GenreMusicgenForAudioClassification,
+    GenreMusicgenModel,
+)
 from genre_lib.models.musicnn import MusicnnForAudioClassification, MusicnnModelConfig
 
 for config, network in (
@@ -22,3 +33,8 @@ for config, network in (
     AutoConfig.register(config.model_type, config, exist_ok=True)
     AutoFeatureExtractor.register(config, LogMelFeatureExtractor, exist_ok=True)
     AutoModelForAudioClassification.register(config, network, exist_ok=True)
+
+AutoConfig.register(GenreMusicgenConfig.model_type, GenreMusicgenConfig, exist_ok=True)
+AutoFeatureExtractor.register(GenreMusicgenConfig, EncodecFeatureExtractor, exist_ok=True)
+AutoModel.register(GenreMusicgenConfig, GenreMusicgenModel, exist_ok=True)
+AutoModelForAudioClassification.register(GenreMusicgenConfig, GenreMusicgenForAudioClassification, exist_ok=True)

@@ -1,0 +1,216 @@
+"""MusicGen as a listener: it hears plain transformers' hidden states, and its folder is one of ours."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import tiny_musicgen
+import torch
+from conftest import make_tone, write_pcm16
+from transformers import (
+    AutoFeatureExtractor,
+    AutoModel,
+    AutoModelForAudioClassification,
+    EncodecFeatureExtractor,
+    MusicgenForConditionalGeneration,
+    pipeline,
+)
+
+from genre_lib.inference import Predictor
+from genre_lib.models import folder
+from genre_lib.models.folder import GenreModel, InferenceSettings
+from genre_lib.models.head import last_layer, with_genres
+from genre_lib.models.musicgen import GenreMusicgenConfig, GenreMusicgenForAudioClassification, from_musicgen
+from genre_lib.models.probe import Head
+
+RATE = tiny_musicgen.RATE
+GENRES = ["jazz", "metal", "pop"]
+
+
+def sounds(*seconds: float) -> list[np.ndarray]:
+    rng = np.random.default_rng(0)
+    return [
+        make_tone(length, 200.0 * (number + 1), RATE) + rng.normal(0, 0.1, round(length * RATE)).astype(np.float32)
+        for number, length in enumerate(seconds)
+    ]
+
+
+def plain_hidden_states(whole: MusicgenForConditionalGeneration, waveform: np.ndarray) -> tuple[torch.Tensor, ...]:
+    """What the layers of a whole MusicGen that is given no text say of a clip's codes, delayed as it delays them."""
+    books = whole.decoder.num_codebooks
+    codes = whole.audio_encoder.encode(torch.from_numpy(waveform)[None, None]).audio_codes[0]
+    codes = codes.repeat_interleave(books // codes.shape[1], dim=1)[0]
+    prompt = torch.cat([torch.full((books, 1), tiny_musicgen.CODES), codes], dim=1)
+    length = prompt.shape[1] + books // whole.decoder.config.audio_channels - 1
+    _, steps = whole.decoder.build_delay_pattern_mask(prompt, tiny_musicgen.CODES, max_length=length)
+    nothing = whole.get_unconditional_inputs(1)
+    with torch.no_grad():
+        return whole(
+            encoder_outputs=nothing.encoder_outputs,
+            attention_mask=nothing.attention_mask,
+            decoder_input_ids=steps,
+            output_hidden_states=True,
+        ).decoder_hidden_states
+
+
+@pytest.fixture(scope="module")
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of a MusicGen that generates."""
+    place = tmp_path_factory.mktemp("source") / "musicgen"
+    tiny_musicgen.save(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def saved(source: Path, tmp_path_factory: pytest.TempPathFactory) -> GenreModel:
+    """A listener with a head for three genres, in a folder of its own."""
+    network, extractor = from_musicgen(source, layers=(2, 3))
+    with_genres(network, GENRES)
+    with torch.no_grad():
+        network.layer_weights.copy_(torch.tensor([0.5, -0.5]))
+    model = GenreModel(network.eval(), extractor, InferenceSettings(1.0, 1.0))
+    return folder.save(model, tmp_path_factory.mktemp("saved") / "listener")
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_its_layers_say_what_those_of_plain_musicgen_say(tmp_path: Path, channels: int):
+    whole = tiny_musicgen.save(tmp_path / "musicgen", channels)
+    network, _ = from_musicgen(tmp_path / "musicgen", layers=(1, 2, 3))
+    heard = [plain_hidden_states(whole, clip) for clip in sounds(1.0, 1.0)]
+    inputs = torch.from_numpy(np.stack(sounds(1.0, 1.0)))[:, None]
+    means = network.embed(inputs)
+    assert means.shape == (2, 3, 24)
+    for clip, states in enumerate(heard):
+        expected = torch.stack([states[layer][0, 1:].mean(0) for layer in (1, 2, 3)])
+        torch.testing.assert_close(means[clip], expected, atol=1e-5, rtol=1e-5)
+    assert (means[0] - means[1]).abs().max() > 0.01
+
+
+def test_weights_are_known_by_the_names_that_they_had_when_musicgen_came_out(source: Path, tmp_path: Path):
+    old = shutil.copytree(source, tmp_path / "old")
+    tensors = safetensors.torch.load_file(old / "model.safetensors")
+    names = {"parametrizations.weight.original0": "weight_g", "parametrizations.weight.original1": "weight_v"}
+    for name in list(tensors):
+        for new, before in names.items():
+            if new in name:
+                tensors[name.replace(new, before)] = tensors.pop(name)
+    tensors["decoder.model.decoder.embed_positions.weights"] = torch.zeros(2048, 24)
+    safetensors.torch.save_file(tensors, old / "model.safetensors", metadata={"format": "pt"})
+    inputs = torch.from_numpy(np.stack(sounds(1.0)))[:, None]
+    assert torch.equal(from_musicgen(old)[0].embed(inputs), from_musicgen(source)[0].embed(inputs))
+
+
+def test_the_middle_layer_is_heard_where_none_is_named(source: Path):
+    assert from_musicgen(source)[0].config.layers == [2]
+    with pytest.raises(ValueError, match="from 1 to 4, and are \\[2, 5\\]"):
+        from_musicgen(source, layers=(5, 2))
+
+
+def test_a_clip_is_heard_the_same_beside_a_longer_one(source: Path):
+    network, extractor = from_musicgen(source)
+    # Of whole frames, and followed by so much silence as the codec looks ahead, for at a clip's end it sees a mirror.
+    short, long = sounds(0.5, 1.0)
+    short[-6400:] = 0
+    both = extractor([short, long], sampling_rate=RATE, return_tensors="pt")
+    assert both["padding_mask"].sum(-1).tolist() == [RATE // 2, RATE]
+    alone = extractor([short], sampling_rate=RATE, return_tensors="pt")
+    codes, frames = network.backbone.codes(**both)
+    own_codes, _ = network.backbone.codes(**alone)
+    assert frames.tolist() == [25, 50] and bool((codes[0, :, 25:] == tiny_musicgen.CODES).all())
+    assert torch.equal(codes[0, :, :25], own_codes[0])
+    torch.testing.assert_close(network.embed(**both)[0], network.embed(**alone)[0])
+
+
+def test_codes_are_delayed_a_step_for_each_codebook(source: Path):
+    backbone = from_musicgen(source)[0].backbone
+    delayed = backbone.delayed(torch.arange(8).reshape(1, 4, 2))[0].tolist()
+    none = tiny_musicgen.CODES
+    assert delayed == [
+        [none, 0, 1, none, none, none],
+        [none, none, 2, 3, none, none],
+        [none, none, none, 4, 5, none],
+        [none, none, none, none, 6, 7],
+    ]
+
+
+def test_the_head_adds_normalised_layers_in_learned_shares(saved: GenreModel):
+    network = saved.network
+    inputs = torch.from_numpy(np.stack(sounds(1.0)))[:, None]
+    layers = network.embed(inputs).double().numpy()[0]
+    normal = (layers - layers.mean(1, keepdims=True)) / np.sqrt(layers.var(1, keepdims=True) + 1e-5)
+    shares = np.exp([0.5, -0.5]) / np.exp([0.5, -0.5]).sum()
+    head = Head.of(network)
+    expected = shares @ normal @ head.weight.numpy().T + head.bias.numpy()
+    with torch.no_grad():
+        output = network(inputs, labels=torch.tensor([1]))
+    np.testing.assert_allclose(output.logits[0].numpy(), expected, atol=1e-5)
+    chance = np.exp(expected) / np.exp(expected).sum()
+    assert output.loss.item() == pytest.approx(-np.log(chance[1]), abs=1e-5)
+
+
+def test_only_the_head_learns(saved: GenreModel):
+    network = saved.network.train()
+    network(torch.from_numpy(np.stack(sounds(0.5)))[:, None], labels=torch.tensor([0])).loss.backward()
+    learned = {name for name, parameter in network.named_parameters() if parameter.grad is not None}
+    assert learned == {"classifier.weight", "classifier.bias", "layer_weights"}
+    assert last_layer(network)[0] == "classifier"
+    network.zero_grad()
+    network.eval()
+
+
+def test_the_folder_holds_what_is_heard_by_and_no_more(source: Path, saved: GenreModel):
+    names = set(saved.network.state_dict())
+    assert not [
+        name for name in names if "encoder_attn" in name or ("layers.3." in name and "backbone.decoder" in name)
+    ]
+    assert not [name for name in names if name.startswith("backbone.audio_encoder.decoder") or "text" in name]
+    again = folder.load(saved.folder)
+    assert again.genres == GENRES and again.network.config.layers == [2, 3]
+    for name, tensor in saved.network.state_dict().items():
+        assert torch.equal(again.network.state_dict()[name], tensor), name
+    assert (saved.folder / "model.safetensors").stat().st_size < (source / "model.safetensors").stat().st_size
+
+
+def test_auto_classes_and_the_pipeline_read_the_folder(saved: GenreModel):
+    assert isinstance(AutoFeatureExtractor.from_pretrained(saved.folder), EncodecFeatureExtractor)
+    network = AutoModelForAudioClassification.from_pretrained(saved.folder)
+    assert isinstance(network, GenreMusicgenForAudioClassification)
+    clip = sounds(1.0)[0]
+    inputs = torch.from_numpy(clip)[None, None]
+    with torch.no_grad():
+        expected = saved.network(inputs).logits[0].softmax(0)
+    rows = pipeline("audio-classification", model=str(saved.folder))(clip, top_k=None)
+    assert {row["label"]: row["score"] for row in rows} == pytest.approx(
+        dict(zip(GENRES, expected.tolist(), strict=True)), abs=1e-6
+    )
+    backbone = AutoModel.from_pretrained(saved.folder)
+    torch.testing.assert_close(backbone(inputs).pooler_output, saved.network.embed(inputs))
+
+
+def test_a_file_is_predicted_from_plain_hidden_states(source: Path, saved: GenreModel, tmp_path: Path):
+    song = write_pcm16(tmp_path / "song.wav", sounds(2.0)[0], RATE)
+    track = Predictor.from_folder(saved.folder).file(song)
+    whole = MusicgenForConditionalGeneration.from_pretrained(source)
+    heard = np.clip(sounds(2.0)[0], -1, 1)
+    heard = ((heard * 32767).astype("<i2") / 32768).astype(np.float32)
+    logits = []
+    for clip in (heard[:RATE], heard[RATE:]):
+        states = plain_hidden_states(whole, clip)
+        means = torch.stack([states[layer][0, 1:].mean(0) for layer in (2, 3)])
+        normal = (means - means.mean(-1, keepdim=True)) / (means.var(-1, keepdim=True, correction=0) + 1e-5).sqrt()
+        mixed = torch.tensor([0.5, -0.5]).softmax(0) @ normal
+        logits.append(mixed @ saved.network.classifier.weight.T + saved.network.classifier.bias)
+    np.testing.assert_allclose(track.logits, torch.stack(logits).mean(0).detach().numpy(), atol=1e-4)
+
+
+def test_a_folder_of_another_kind_is_no_musicgen(saved: GenreModel):
+    with pytest.raises(ValueError, match="should hold a MusicGen, and holds a genre_musicgen"):
+        from_musicgen(saved.folder)
+
+
+def test_the_configuration_is_read_as_it_was_written(saved: GenreModel):
+    config = GenreMusicgenConfig.from_pretrained(saved.folder)
+    assert config.decoder.num_hidden_layers == 3 and config.audio_encoder.sampling_rate == RATE
+    assert config.hidden_size == 24
