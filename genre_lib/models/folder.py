@@ -25,6 +25,7 @@ import genre_lib.models  # noqa: F401  (the CNN becomes known to the Auto classe
 from genre_lib.errors import ModelInvalid
 from genre_lib.files import replace_folder
 from genre_lib.models.cnn import GenreCNNForAudioClassification
+from genre_lib.models.musicgen import from_musicgen
 from genre_lib.models.quiet import QuietTransformers
 from genre_lib.networks.files import CONFIG, MODEL_TYPES, WEIGHTS, as_model_invalid, read_json, require_files
 from genre_lib.networks.folder import (
@@ -39,7 +40,7 @@ from genre_lib.networks.folder import (
 __all__ = ["GenreModel", "InferenceSettings", "load", "load_base", "save"]
 
 GENERATORS = frozenset({"musicgen"})
-"""``model_type`` of what is published to make music, and can be an encoder: transformers has no classifier of these."""
+"""``model_type`` of what is published to make music; transformers has no classifier of these, and we have one."""
 
 ONLY_FOR_TRAINING = ("masked_spec_embed",)
 """Weights that stand for what SpecAugment blanks, and that some published encoders come without."""
@@ -74,7 +75,8 @@ def load_base(folder: Path | str, device: str = "cpu") -> GenreModel:
     """Read a model folder to fine-tune it: a classifier as it is, and an encoder without genres with a fresh head.
 
     Such a head tells the two labels that transformers makes up, until :func:`genre_lib.models.head.with_genres` gives
-    it genres. That of HuBERT and wav2vec 2.0 weighs all layers (Yang et al., SUPERB, 2021, arXiv:2105.01051), since it
+    it genres. What makes music, as MusicGen does, is read as what hears it: :mod:`genre_lib.models.musicgen`. The head
+    of HuBERT and wav2vec 2.0 weighs all layers (Yang et al., SUPERB, 2021, arXiv:2105.01051), since it
     is not the last that knows most about music.
 
     Raises:
@@ -82,7 +84,7 @@ def load_base(folder: Path | str, device: str = "cpu") -> GenreModel:
     """
     folder = Path(folder)
     if _generates(folder):
-        raise ModelInvalid(f"{folder.resolve().name} makes music, and there is no classifier of its kind to fine-tune.")
+        return _listener(folder, device)
     model, headless = _loaded(folder, device)
     if headless:
         _weigh_layers(model.network)
@@ -126,6 +128,14 @@ def _generates(folder: Path) -> bool:
     require_files(folder)
     with as_model_invalid(folder):
         return read_json(folder / CONFIG).get("model_type") in GENERATORS
+
+
+def _listener(folder: Path, device: str) -> GenreModel:
+    with as_model_invalid(folder), QuietTransformers():
+        network, extractor = from_musicgen(folder)
+        inference = inference_settings(network.config)
+    nn.Module.to(network, resolve_device(device)).eval()
+    return GenreModel(network, extractor, inference, folder, folder.resolve().name, weights_digest(folder))
 
 
 def _read(folder: Path) -> tuple[PreTrainedModel, SequenceFeatureExtractor, bool]:

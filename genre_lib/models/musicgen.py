@@ -196,7 +196,7 @@ class GenreMusicgenForAudioClassification(GenreMusicgenPreTrainedModel):
 
 
 def from_musicgen(
-    folder: Path | str, layers: Sequence[int] = (), labels: Sequence[str] = ("a", "b")
+    folder: Path | str, layers: Sequence[int] = ()
 ) -> tuple[GenreMusicgenForAudioClassification, EncodecFeatureExtractor]:
     """The listener in a folder of a MusicGen that generates, with a fresh head, and its feature extractor.
 
@@ -204,7 +204,6 @@ def from_musicgen(
 
     Args:
         layers: as in :class:`GenreMusicgenConfig`.
-        labels: what the fresh head tells apart.
 
     Raises:
         ValueError: the folder holds another kind of model, or lacks weights.
@@ -212,13 +211,10 @@ def from_musicgen(
     whole: Any = AutoConfig.from_pretrained(folder, local_files_only=True)
     if whole.model_type != MusicgenConfig.model_type:
         raise ValueError(f"it should hold a MusicGen, and holds a {whole.model_type}")
-    names = dict(enumerate(labels))
     config = GenreMusicgenConfig(
         audio_encoder=whole.audio_encoder.to_dict(),
         decoder=whole.decoder.to_dict(),
         layers=list(layers),
-        id2label=names,
-        label2id={name: index for index, name in names.items()},
     )
     loaded: Any = GenreMusicgenForAudioClassification.from_pretrained(
         folder, config=config, key_mapping=PLACES, use_safetensors=True, output_loading_info=True, local_files_only=True

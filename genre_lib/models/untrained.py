@@ -18,6 +18,7 @@ from transformers import (
     ASTForAudioClassification,
     EncodecConfig,
     EncodecFeatureExtractor,
+    EncodecModel,
     HubertConfig,
     HubertForSequenceClassification,
     HubertModel,
@@ -155,6 +156,7 @@ def _make_musicgen(size: str, folder: Path, genres: Sequence[str]) -> Path:
     if genres:
         raise ConfigurationError("MusicGen is published without genres; make it so, and fine-tune it.")
     network = MusicgenForConditionalGeneration(_musicgen_config(size))
+    _fill_codebooks(network.audio_encoder)
     silence = 2048  # what stands for "nothing yet" and "no more" among the codes
     for name in ("decoder_start_token_id", "pad_token_id", "bos_token_id"):
         setattr(network.generation_config, name, silence)
@@ -164,6 +166,16 @@ def _make_musicgen(size: str, folder: Path, genres: Sequence[str]) -> Path:
     MusicgenProcessor(waves, _tokenizer()).save_pretrained(folder)
     waves.save_pretrained(folder)
     return folder
+
+
+@torch.no_grad()
+def _fill_codebooks(codec: EncodecModel) -> None:
+    """Random codes around what the encoder says of noise; by themselves they are all zeros, and every sound is one."""
+    heard = codec.encoder(torch.randn(1, 1, codec.config.sampling_rate) / 3)
+    spread, middle = heard.std(-1, keepdim=True).mean(), heard.mean((0, 2))
+    for number, layer in enumerate(codec.quantizer.layers):
+        codes = layer.codebook.embed
+        codes.copy_(spread * torch.randn_like(codes) + (middle if number == 0 else 0))
 
 
 def _musicgen_config(size: str) -> MusicgenConfig:
