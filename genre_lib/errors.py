@@ -298,6 +298,42 @@ class FetchTimeout(FetchError):
     """The file did not come in time."""
 
 
+class HubError(GenreLibError):
+    """A model cannot be had from a model hub."""
+
+
+class HubUnreachable(HubError):
+    """The hub may not be asked, does not answer, or not as a hub does."""
+
+
+class HubNotFound(HubError):
+    """The hub shows no such repository, revision or file."""
+
+
+class HubRefused(HubError):
+    """The hub wants an account, or one that has accepted the model's terms."""
+
+
+class HubModelUnsuitable(HubError):
+    """The repository holds no model that this library can use safely."""
+
+
+class DownloadInterrupted(HubError):
+    """A file came in part; the part is kept."""
+
+
+class DownloadCorrupt(HubError):
+    """What came is not what the hub says that it has."""
+
+
+class DownloadBusy(HubError):
+    """Another process fetches the same model."""
+
+
+class DiskFull(GenreLibError):
+    """There is no room for what was to be written."""
+
+
 def first_line(message: str) -> str:
     """The first line with text in it, without a full stop: what of another library's message fits into a sentence."""
     return next((line.strip() for line in message.splitlines() if line.strip()), "no message").rstrip(".")

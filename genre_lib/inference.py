@@ -22,7 +22,7 @@ from genre_lib.audio import Audio, Limits, Source, load
 from genre_lib.clips import pool, probabilities, starts, views
 from genre_lib.errors import AudioError, ConfigurationError
 from genre_lib.networks import reading
-from genre_lib.networks.files import is_plain
+from genre_lib.networks.files import is_plain, require_genres
 from genre_lib.networks.folder import LoadedModel, in_fast_layout, resolve_device
 from genre_lib.networks.fusion import CATALOGUE, DESCRIPTORS
 from genre_lib.networks.fusion_features import feature_row
@@ -110,10 +110,11 @@ def load_model(folder: Path | str, device: str = "cpu") -> LoadedModel:
 
     Raises:
         ModelNotFound: there is no such folder.
-        ModelInvalid: a file is missing, or cannot be read as an audio classifier.
+        ModelInvalid: a file is missing, or cannot be read as an audio classifier; or it is an encoder without genres.
     """
     if is_plain(folder):
         return reading.read(folder, device)
+    require_genres(folder)
     from genre_lib.models.folder import load as load_by_transformers
 
     return load_by_transformers(folder, device)

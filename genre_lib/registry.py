@@ -16,12 +16,19 @@ from typing import Any
 
 from genre_lib.errors import ModelExists, ModelInUse, ModelInvalid, ModelNameInvalid, ModelNotFound
 from genre_lib.files import put_new, replace_folder, staged_folder, write_whole
+from genre_lib.networks.files import is_encoder
 from genre_lib.settings import Settings
 from genre_lib.weights import count_parameters
 
 POINTER = "active.json"
 UNREADABLE = "unreadable"
 """Kind of a folder whose configuration or weights cannot be read."""
+
+ENCODER = "encoder"
+"""Kind of a pretrained network without genres, which fine-tuning begins from."""
+
+SOURCE = "source.json"
+"""What of a downloaded model's folder says where it is from."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """What a model may be called: no separators and no leading dot, so a name is never a path elsewhere."""
@@ -41,6 +48,8 @@ class ModelInfo:
     base_model: str | None = None
     active: bool = False
     metrics: dict[str, Any] = field(default_factory=dict)
+    source: dict[str, Any] = field(default_factory=dict)
+    """Of a downloaded model, what is in :data:`SOURCE`."""
 
 
 def list_models(settings: Settings) -> list[ModelInfo]:
@@ -71,15 +80,21 @@ def describe(folder: Path, *, active: bool = False) -> ModelInfo:
     return ModelInfo(
         name=folder.name,
         folder=folder,
-        kind=str(config.get("model_type", "unknown")),
-        genres=_genres(folder, config),
+        kind=ENCODER if is_encoder(config) else str(config.get("model_type", "unknown")),
+        genres=[] if is_encoder(config) else _genres(folder, config),
         parameters=count_parameters(folder),
         size_bytes=sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()),
         created=str(metrics.get("created") or written),  # a copy's files are younger than the model
         base_model=base if isinstance(base, str) else None,
         active=active,
         metrics=metrics,
+        source=source_of(folder),
     )
+
+
+def source_of(folder: Path) -> dict[str, Any]:
+    """Where a downloaded model is from: repository, commit, licence and files; empty for a model of one's own."""
+    return _json(folder / SOURCE)
 
 
 def find(name: str, settings: Settings) -> ModelInfo:
@@ -140,7 +155,7 @@ def promote(name: str, settings: Settings) -> Path:
     """Serve this model from now on. It is loaded once first, so that a broken one is never served.
 
     Raises:
-        ModelNotFound, ModelInvalid: it is not there, or cannot be loaded.
+        ModelNotFound, ModelInvalid: it is not there, or cannot be loaded, or has no genres.
     """
     from genre_lib.inference import load_model  # seconds of imports that listing does not need
 

@@ -10,3 +10,12 @@ def counted(number: int, noun: str) -> str:
     ('1 track', '2 tracks', '0 errors')
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def megabytes(size: int) -> str:
+    """A number of bytes.
+
+    >>> megabytes(346_400_000), megabytes(12_300)
+    ('346.4 MB', '0.0 MB')
+    """
+    return f"{size / 1e6:,.1f} MB"

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "genre_lib"
 
 ROWS: list[set[str]] = [
     {"augmentation", "wording", "errors", "files", "settings", "labels", "api_keys", "memory", "taxonomy", "weights"},
-    {"analysis", "analysis.*", "audio", "clips", "cache"},
+    {"analysis", "analysis.*", "audio", "clips", "cache", "hub", "remote_files"},
     {
         *(
             "data.catalogue",
@@ -40,7 +40,7 @@ ROWS: list[set[str]] = [
     },
     {
         *("data.features", "data.feature_table", "data.soundless", "data.datamodule"),
-        *("models.classifier", "inference", "runs", "registry"),
+        *("models.classifier", "inference", "runs", "registry", "pretrained", "download"),
     },
     {
         "training",
@@ -80,6 +80,7 @@ DOORWAYS: dict[str, set[str]] = {
     "fastapi": {"service.*"},
     "fastapi_offline": {"service.docs"},
     "httpcore": {"service.connections", "service.fetch"},
+    "huggingface_hub": {"hub"},
     "librosa": {"descriptors"},
     "lightning": {"data.datamodule", "models.classifier", "training", "training_callbacks", "training_run"},
     "limits": {"service.rate_limits"},

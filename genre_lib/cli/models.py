@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genre_lib.cli.console import interval, print_lines, print_table, shown, write_text
+from genre_lib.cli.download import download
 from genre_lib.cli.options import ListFormat, ListFormatOption, get_settings
 
 if TYPE_CHECKING:
     from genre_lib.registry import ModelInfo
 
 
-app = typer.Typer(help="See, promote and remove models.", no_args_is_help=True)
+app = typer.Typer(help="Download, see, promote and remove models.", no_args_is_help=True)
+app.command("download")(download)
 
 
 @app.command("list")
@@ -47,7 +49,9 @@ def models_show(
     if format is ListFormat.json:
         write_text(json.dumps(told, indent=2) + "\n")
         return
-    metrics = told.pop("metrics")
+    metrics, source = told.pop("metrics"), told.pop("source")
+    if source:
+        told |= {"source": f"{source.get('repo')} at {source.get('commit')}", "licence": source.get("licence") or None}
     print_lines({name.replace("_", " "): ", ".join(v) if isinstance(v, list) else shown(v) for name, v in told.items()})
     if "accuracy" in metrics and "macro_f1" in metrics:
         print_lines({"accuracy": interval(metrics["accuracy"]), "macro-F1": interval(metrics["macro_f1"])})

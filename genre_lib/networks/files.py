@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,12 @@ PREPROCESSOR = "preprocessor_config.json"
 GENRE_CNN, MUSICNN, GENRE_FUSION = "genre_cnn", "musicnn", "genre_fusion"
 MODEL_TYPES = frozenset({GENRE_CNN, MUSICNN, GENRE_FUSION})
 """``model_type`` of our own networks."""
+
+GENERATORS = frozenset({"musicgen"})
+"""``model_type`` of what is published to make music."""
+
+CLASSIFIERS = ("ForAudioClassification", "ForSequenceClassification")
+"""Endings of the architectures that tell classes apart."""
 
 EXTRACTOR_TYPES = {None, "LogMelFeatureExtractor"}
 """``feature_extractor_type`` of their front end; where none is named, the model type says it."""
@@ -79,3 +85,29 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path.name} is no JSON object")
     return content
+
+
+def is_encoder(config: Mapping[str, Any]) -> bool:
+    """Whether a configuration is of a network without classes: one to fine-tune, and not to predict with."""
+    if config.get("model_type") in GENERATORS:
+        return True
+    architectures = config.get("architectures")
+    if not isinstance(architectures, list) or not architectures:
+        return False
+    return not any(str(name).endswith(CLASSIFIERS) for name in architectures)
+
+
+def require_genres(folder: Path | str) -> None:
+    """Refuse to predict with an encoder, before its weights are read.
+
+    Raises:
+        ModelInvalid: it has no genres.
+    """
+    folder = Path(folder)
+    with as_model_invalid(folder):
+        config = read_json(folder / CONFIG)
+    if is_encoder(config):
+        raise ModelInvalid(
+            f"{folder.resolve().name} is an encoder without genres; fine-tune it first: "
+            f"genre finetune --base-model {folder} --data-path MUSIC."
+        )
