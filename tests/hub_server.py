@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,6 +84,8 @@ class HubServer:
         cut_after: bytes of a large file after which the connection ends, once for each of ``cuts``.
         broken_after: once a connection was cut, the status that requests for large files are answered with.
         corrupt: whether large files come with a wrong byte.
+        ignores_range: whether large files come from their beginning whatever was asked for.
+        resets: whether a connection is not just cut but reset.
     """
 
     url: str = ""
@@ -93,6 +97,7 @@ class HubServer:
     broken_after: int = 0
     corrupt: bool = False
     ignores_range: bool = False
+    resets: bool = False
 
     def fetched(self) -> list[str]:
         """Paths of the files that were asked for, by their names in the repository."""
@@ -123,7 +128,9 @@ def handler_for(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             name = "/".join(path.removeprefix("/api/models").split("/")[1:3])
             repo = hub.repos.get(name)
             if repo is None or (repo.token and came != f"Bearer {repo.token}"):
-                return self.refuse(401, "RepoNotFound" if repo is None else "", "Invalid username or password.")
+                return self.refuse(
+                    401, "RepoNotFound", "Invalid username or password."
+                )  # which of the two it is, it hides
             rest = path.removeprefix("/api/models").removeprefix(f"/{name}/")
             if path.startswith("/api/models"):
                 return self.api(name, repo, rest)
@@ -221,7 +228,11 @@ def handler_for(hub: HubServer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body[:cut] if cut else body)
             if cut:
                 self.wfile.flush()
-                self.connection.shutdown(2)
+                if hub.resets:
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                    self.connection.close()
+                else:
+                    self.connection.shutdown(socket.SHUT_RDWR)
                 self.close_connection = True
 
     return Handler

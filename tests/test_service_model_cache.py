@@ -256,3 +256,15 @@ def test_all_that_wait_for_a_model_learn_that_it_failed(models: ModelCache, publ
         loading.set()
         assert {str(future.exception()) for future in asked} == {"no"}
     assert tried == ["a"]
+
+
+def test_an_encoder_predicts_nothing(models: ModelCache, settings: Settings, tmp_path: Path):
+    from genre_lib.models import untrained
+    from genre_lib.service.messages import refusal
+
+    registry.publish(untrained.make("hubert", "tiny", tmp_path / "made"), "hubert", settings)
+    with pytest.raises(ModelInvalid, match="hubert is an encoder without genres") as caught:
+        models.named("hubert")
+    answer = refusal(caught.value)
+    assert (answer.status, answer.content["code"]) == (422, "model_invalid")
+    assert str(tmp_path) not in answer.content["detail"]

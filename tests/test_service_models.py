@@ -209,3 +209,24 @@ def test_a_broken_model_is_not_activated(client: TestClient, settings: Settings)
     assert str(settings.models_path) not in response.text
     assert registry.active(settings).name == "tiny"
     assert is_error(client.post("/models/absent/activate"), 404, "model_not_found")
+
+
+# --- a pretrained network without genres ------------------------------------------------------------------------------
+
+
+def test_an_encoder_is_listed_as_one_and_not_activated(client: TestClient, settings: Settings, tmp_path: Path):
+    from genre_lib.models import untrained
+
+    folder = registry.publish(untrained.make("hubert", "tiny", tmp_path / "made"), "hubert", settings)
+    assert ModelEntry.model_validate(client.get("/models/hubert").json()).source is None
+    (folder / "source.json").write_text(json.dumps({"repo": "ann/hubert", "commit": "c0ffee", "licence": "mit"}))
+    entry = ModelEntry.model_validate(client.get("/models/hubert").json())
+    assert (entry.kind, entry.genres) == ("encoder", [])
+    assert (entry.source.repo, entry.source.commit, entry.source.licence) == ("ann/hubert", "c0ffee", "mit")
+    response = client.post("/models/hubert/activate")
+    assert is_error(response, 422, "model_invalid")
+    assert response.json()["detail"].startswith(
+        "hubert is an encoder without genres; fine-tune it first: genre finetune"
+    )
+    assert str(settings.models_path) not in response.text
+    assert registry.active(settings).name == "tiny"

@@ -107,7 +107,7 @@ def model_row(info: ModelInfo) -> list[str]:
         "●" if info.active else "",
         info.name,
         info.kind,
-        str(len(info.genres)),
+        str(len(info.genres) or "–"),
         f"{info.parameters:,}",
         f"{info.size_bytes / 1e6:.1f} MB",
         shown(accuracy.get("value")),

@@ -27,7 +27,15 @@ from genre_lib.files import replace_folder
 from genre_lib.models.cnn import GenreCNNForAudioClassification
 from genre_lib.models.musicgen import from_musicgen
 from genre_lib.models.quiet import QuietTransformers
-from genre_lib.networks.files import CONFIG, MODEL_TYPES, WEIGHTS, as_model_invalid, read_json, require_files
+from genre_lib.networks.files import (
+    CONFIG,
+    GENERATORS,
+    MODEL_TYPES,
+    WEIGHTS,
+    as_model_invalid,
+    read_json,
+    require_files,
+)
 from genre_lib.networks.folder import (
     InferenceSettings,
     LoadedModel,
@@ -38,9 +46,6 @@ from genre_lib.networks.folder import (
 )
 
 __all__ = ["GenreModel", "InferenceSettings", "load", "load_base", "save"]
-
-GENERATORS = frozenset({"musicgen"})
-"""``model_type`` of what is published to make music; transformers has no classifier of these, and we have one."""
 
 ONLY_FOR_TRAINING = ("masked_spec_embed",)
 """Weights that stand for what SpecAugment blanks, and that some published encoders come without."""

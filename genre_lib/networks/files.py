@@ -19,7 +19,7 @@ MODEL_TYPES = frozenset({GENRE_CNN, MUSICNN, GENRE_FUSION})
 """``model_type`` of our own networks."""
 
 GENERATORS = frozenset({"musicgen"})
-"""``model_type`` of what is published to make music."""
+"""``model_type`` of what is published to make music; transformers has no classifier of these, and we have one."""
 
 CLASSIFIERS = ("ForAudioClassification", "ForSequenceClassification")
 """Endings of the architectures that tell classes apart."""

@@ -122,20 +122,31 @@ class Headline(Schema):
     compared_with: str | None = Field(None, description="Another model on the same tracks.")
 
 
+class ModelSource(Schema):
+    """Where a downloaded model is from."""
+
+    repo: str = Field(examples=["facebook/hubert-base-ls960"])
+    commit: str = Field(description="The revision that was fetched.")
+    licence: str = Field("", description="As its card says; empty where it does not.", examples=["apache-2.0"])
+
+
 class ModelEntry(Schema):
-    """A model that ``model_name`` may name."""
+    """A model that ``model_name`` may name; an encoder is for fine-tuning from it."""
 
     name: str = Field(examples=["genre_classifier"])
     active: bool = Field(description="Whether it answers where no model is named.")
     kind: str = Field(
-        description="The network's architecture; `unreadable` for a folder that cannot be used.", examples=["genre_cnn"]
+        description="The network's architecture; `encoder` for a pretrained network without genres, which predicts "
+        "once it was fine-tuned; `unreadable` for a folder that cannot be used.",
+        examples=["genre_cnn"],
     )
-    genres: list[str] = Field(examples=[["classical", "jazz", "rock"]])
+    genres: list[str] = Field(description="Empty for an encoder.", examples=[["classical", "jazz", "rock"]])
     parameters: int = Field(description="Numbers in the weights.")
     size_bytes: int = Field(description="Of the folder.")
     created: str = Field(description="ISO 8601; empty where it is not known.", examples=["2026-01-31T12:00:00+00:00"])
     base_model: str | None = Field(None, description="The model that it was fine-tuned from.")
     metrics: Headline | None = Field(None, description="Null if it was never evaluated.")
+    source: ModelSource | None = Field(None, description="Null for what was not downloaded.")
 
 
 class ModelList(Schema):

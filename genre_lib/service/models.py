@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Request, Response
+from pydantic import ValidationError
 
 from genre_lib import registry
 from genre_lib.errors import ModelInUse, NoMetrics
@@ -17,6 +18,7 @@ from genre_lib.service.model_schemas import (
     ModelEntry,
     ModelList,
     ModelMetrics,
+    ModelSource,
     read_metrics,
 )
 from genre_lib.settings import Settings
@@ -79,7 +81,15 @@ def delete(request: Request, name: Name) -> None:
 
 def entry(info: ModelInfo) -> ModelEntry:
     """What a client may know of a model: not where it lies."""
-    return ModelEntry.model_validate(asdict(info) | {"metrics": headline(info)})
+    return ModelEntry.model_validate(asdict(info) | {"metrics": headline(info), "source": source(info)})
+
+
+def source(info: ModelInfo) -> ModelSource | None:
+    """Where it was downloaded from, where that is told as the download command tells it."""
+    try:
+        return ModelSource.model_validate(info.source)
+    except ValidationError:
+        return None
 
 
 def headline(info: ModelInfo) -> Headline | None:
