@@ -13,7 +13,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "genre_lib"
 
 ROWS: list[set[str]] = [
-    {"augmentation", "wording", "errors", "files", "settings", "labels", "api_keys", "memory", "taxonomy", "weights"},
+    {"augmentation", "wording", "errors", "files", "settings", "labels", "api_keys", "memory", "taxonomy", "weights"}
+    | {"prompts"},
     {"analysis", "analysis.*", "audio", "clips", "cache", "hub", "remote_files"},
     {
         *(
@@ -31,6 +32,7 @@ ROWS: list[set[str]] = [
         "models.probe",
         *(
             "models.fusion",
+            "models.generator",
             "models.musicgen",
             "models.musicnn",
             "models.musicnn_weights",
@@ -41,6 +43,7 @@ ROWS: list[set[str]] = [
     {
         *("data.features", "data.feature_table", "data.soundless", "data.datamodule"),
         *("models.classifier", "inference", "runs", "registry", "pretrained", "download"),
+        "generation",
     },
     {
         "training",

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from genre_lib import __version__
-from genre_lib.cli import analyze, catalogue, evaluate, finetune, jobs, keys, models, predict, serve, spotify
+from genre_lib.cli import analyze, catalogue, evaluate, finetune, generate, jobs, keys, models, predict, serve, spotify
 from genre_lib.cli.console import UNWRITABLE
 from genre_lib.errors import ConfigurationError, GenreLibError, RunStopped
 
@@ -30,7 +30,11 @@ app.add_typer(models.app, name="models")
 app.add_typer(jobs.app, name="jobs")
 app.add_typer(keys.app, name="keys")
 app.add_typer(spotify.app, name="spotify")
-for command in (finetune.finetune, evaluate.evaluate, predict.predict, analyze.analyze, serve.serve):
+commands = (
+    *(finetune.finetune, evaluate.evaluate, predict.predict, analyze.analyze, generate.generate),
+    serve.serve,
+)
+for command in commands:
     app.command()(command)
 
 
