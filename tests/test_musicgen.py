@@ -20,7 +20,7 @@ from transformers import (
 
 from genre_lib.errors import ModelInvalid
 from genre_lib.inference import Predictor
-from genre_lib.models import folder, untrained
+from genre_lib.models import embedding, folder, untrained
 from genre_lib.models.folder import GenreModel, InferenceSettings
 from genre_lib.models.head import last_layer, with_genres
 from genre_lib.models.musicgen import GenreMusicgenConfig, GenreMusicgenForAudioClassification, from_musicgen
@@ -161,6 +161,16 @@ def test_the_head_adds_normalised_layers_in_learned_shares(saved: GenreModel):
     np.testing.assert_allclose(output.logits[0].numpy(), expected, atol=1e-5)
     chance = np.exp(expected) / np.exp(expected).sum()
     assert output.loss.item() == pytest.approx(-np.log(chance[1]), abs=1e-5)
+
+
+def test_the_head_is_given_what_the_listener_hears(saved: GenreModel):
+    inputs = saved.extractor(sounds(1.0, 1.0), sampling_rate=RATE, return_tensors="pt")
+    heard = embedding.embed(saved.network, inputs)
+    assert heard.shape == (2, 2, 16) and not heard.requires_grad
+    with torch.no_grad():
+        logits = saved.network(**inputs).logits
+        assert torch.equal(embedding.classify(saved.network, heard), logits)
+        torch.testing.assert_close(saved.network.classifier(embedding.last_inputs(saved.network, heard)), logits)
 
 
 def test_only_the_head_learns(saved: GenreModel):

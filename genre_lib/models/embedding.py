@@ -51,6 +51,8 @@ def classify(network: Any, embeddings: torch.Tensor) -> torch.Tensor:
 
 def last_inputs(network: Any, embeddings: torch.Tensor) -> torch.Tensor:
     """What the last layer is given [clips, dim], of what :func:`embed` gives."""
+    if hasattr(network, "last_inputs"):
+        return network.last_inputs(embeddings)
     if isinstance(network, ASTForAudioClassification):
         return network.classifier.layernorm(embeddings)
     if _is_over_time(network):

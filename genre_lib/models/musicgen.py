@@ -191,8 +191,12 @@ class GenreMusicgenForAudioClassification(GenreMusicgenPreTrainedModel):
 
     def classify(self, embeddings: torch.Tensor) -> torch.Tensor:
         """The head's answer to what :meth:`embed` gives: [clips, layers, dim] → logits [clips, genres]."""
+        return self.classifier(self.last_inputs(embeddings))
+
+    def last_inputs(self, embeddings: torch.Tensor) -> torch.Tensor:
+        """The layers together, as the last linear layer is given them: [clips, layers, dim] → [clips, dim]."""
         normal = functional.layer_norm(embeddings, embeddings.shape[-1:])  # layers differ much in their scale
-        return self.classifier(torch.einsum("cld,l->cd", normal, self.layer_weights.softmax(0)))
+        return torch.einsum("cld,l->cd", normal, self.layer_weights.softmax(0))
 
 
 def from_musicgen(
