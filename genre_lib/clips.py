@@ -5,6 +5,7 @@ Validation, evaluation and serving use this same pair, so that a score means the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypeVar, overload
 
 import numpy as np
@@ -34,7 +35,11 @@ def starts(length: int, clip: int, hop: int) -> list[int]:
 
 
 def views(
-    waveform: np.ndarray, sample_rate: int, clip_seconds: float, hop_seconds: float | None = None
+    waveform: np.ndarray,
+    sample_rate: int,
+    clip_seconds: float,
+    hop_seconds: float | None = None,
+    shortest_seconds: float | None = None,
 ) -> list[np.ndarray]:
     """The clips of :func:`cut` as views of the waveform, so that an hour of audio is not copied to be cut."""
     if waveform.ndim != 1 or not len(waveform):
@@ -43,20 +48,46 @@ def views(
     hop = clip if hop_seconds is None else round(hop_seconds * sample_rate)
     begins = starts(len(waveform), clip, hop)
     if len(waveform) < clip:
-        return [np.resize(waveform, clip)]
+        least = clip if shortest_seconds is None else min(round(shortest_seconds * sample_rate), clip)
+        return [waveform if len(waveform) >= least else np.resize(waveform, least)]
     return [waveform[begin : begin + clip] for begin in begins]
 
 
-def cut(waveform: np.ndarray, sample_rate: int, clip_seconds: float, hop_seconds: float | None = None) -> np.ndarray:
+def cut(
+    waveform: np.ndarray,
+    sample_rate: int,
+    clip_seconds: float,
+    hop_seconds: float | None = None,
+    shortest_seconds: float | None = None,
+) -> np.ndarray:
     """Cut a waveform [samples] into clips [clips, clip_samples], one every ``hop_seconds`` (a clip's length if None).
 
     The last clip ends where the track ends, and so may overlap the one before. A track shorter than a clip is repeated
-    until it fills one, for silence in its place would be a sound that no clip in training has.
+    until it fills one, for silence in its place would be a sound that no clip in training has. For a network that takes
+    clips of any length it is left as it is, and repeated only up to ``shortest_seconds``.
 
     Raises:
         ConfigurationError: the waveform is empty, or not one-dimensional; or the clip or hop is not above zero.
     """
-    return np.stack(views(waveform, sample_rate, clip_seconds, hop_seconds))
+    return np.stack(views(waveform, sample_rate, clip_seconds, hop_seconds, shortest_seconds))
+
+
+def batches_by_length(lengths: Sequence[int], most: int, stretch: float = 1.0) -> list[list[int]]:
+    """Rows of clips of these lengths in batches of at most so many, the shortest first.
+
+    Args:
+        stretch: how many times as long as a batch's shortest clip its longest may be, to which the others are filled.
+
+    >>> batches_by_length([4, 2, 4, 5], 2), batches_by_length([4, 2, 4, 5], 3, stretch=1.25)
+    ([[1], [0, 2], [3]], [[1], [0, 2, 3]])
+    """
+    batches: list[list[int]] = []
+    for row in sorted(range(len(lengths)), key=lambda row: lengths[row]):
+        if batches and len(batches[-1]) < most and lengths[row] <= stretch * lengths[batches[-1][0]]:
+            batches[-1].append(row)
+        else:
+            batches.append([row])
+    return batches
 
 
 @overload

@@ -19,11 +19,12 @@ import numpy as np
 import torch
 
 from genre_lib.audio import Audio, Limits, Source, load
-from genre_lib.clips import pool, probabilities, starts, views
+from genre_lib.clips import batches_by_length, pool, probabilities, starts, views
 from genre_lib.errors import AudioError, ConfigurationError
 from genre_lib.networks import reading
 from genre_lib.networks.files import is_plain, require_genres
 from genre_lib.networks.folder import LoadedModel, in_fast_layout, resolve_device
+from genre_lib.networks.front_ends import SHORTEST_SECONDS, front_end_of
 from genre_lib.networks.fusion import CATALOGUE, DESCRIPTORS
 from genre_lib.networks.fusion_features import feature_row
 from genre_lib.networks.logmel import LogMel
@@ -37,7 +38,7 @@ DECODE_AHEAD = 2
 SILENCE = 1e-4
 """-80 dB below full scale: what stays below it all along is no music."""
 
-SHORTEST_SECONDS = 1.0
+TELLING_SECONDS = 1.0
 """Less than a third of the clips that the models were trained on."""
 
 
@@ -133,6 +134,7 @@ class Predictor:
         self.device = resolve_device(device)
         self.batch_size = batch_size
         self.genres = model.genres
+        self.front = front_end_of(model.extractor)
         self.features_source: str | None = getattr(model.network.config, "features_source", None)
         self.network: Any = in_fast_layout(model.network).to(self.device).eval()
 
@@ -146,16 +148,22 @@ class Predictor:
         return cls(load_model(folder), **options)
 
     def clips(self, clips: Sequence[np.ndarray], features: np.ndarray | None = None) -> np.ndarray:
-        """Logits [clips, classes] of clips [clips, samples], which are of one length and at the model's rate.
+        """Logits [clips, classes] of clips, each [samples] at the model's rate.
+
+        They may be of several lengths, and go through the network together with their like.
 
         Args:
             features: [clips, 13] beside them, NaN where one is missing; None for none.
         """
         if not len(clips):
             return np.zeros((0, len(self.genres)), np.float32)
-        batches = (slice(start, start + self.batch_size) for start in range(0, len(clips), self.batch_size))
-        beside = [None] * len(clips) if features is None else features
-        return np.concatenate([self._forward((np.stack(clips[batch]), beside[batch])) for batch in batches])
+        stretch = 1.0 if self.front is None else self.front.stretch
+        batches = batches_by_length([len(clip) for clip in clips], self.batch_size, stretch)
+        parts = [
+            self._forward(([clips[row] for row in rows], None if features is None else features[rows]))
+            for rows in batches
+        ]
+        return np.concatenate(parts)[np.argsort(np.concatenate(batches))]
 
     def waveform(
         self, waveform: np.ndarray, *, timeline: bool = False, features: Features | None = None
@@ -181,7 +189,8 @@ class Predictor:
     ) -> list[np.ndarray]:
         """Logits [clips, classes] of each track: what is costly, and all that :meth:`track` needs of the audio."""
         settings, rate = self.model.inference, self.model.sample_rate
-        cuts = [views(waveform, rate, settings.clip_seconds, settings.hop_seconds) for waveform in waveforms]
+        shortest = None if self.front is None else SHORTEST_SECONDS
+        cuts = [views(waveform, rate, settings.clip_seconds, settings.hop_seconds, shortest) for waveform in waveforms]
         lengths = [len(cut) for cut in cuts]
         logits = self.clips([clip for cut in cuts for clip in cut], self._beside(waveforms, lengths, features))
         return np.split(logits, np.cumsum(lengths)[:-1]) if cuts else []
@@ -289,7 +298,7 @@ class Predictor:
         for decoded in _decoded_ahead(paths, decode, workers, self._is_batch):
             yield from self._rows_of(decoded, timeline)
 
-    def _forward(self, batch: tuple[np.ndarray, Any]) -> np.ndarray:
+    def _forward(self, batch: tuple[list[np.ndarray], Any]) -> np.ndarray:
         """Logits of clips, and of the features beside them where there are any."""
         clips, features = batch
         inputs = self._features(clips)
@@ -317,11 +326,13 @@ class Predictor:
             given = analyze(waveform, self.model.sample_rate).to_json()
         return feature_row(given or {})
 
-    def _features(self, clips: np.ndarray) -> dict[str, torch.Tensor]:
-        """What the network takes, on its device. The log-mel is computed there; others' extractors know NumPy alone."""
+    def _features(self, clips: list[np.ndarray]) -> dict[str, torch.Tensor]:
+        """What the network takes, on its device, where it is computed too, but by extractors that know NumPy alone."""
         extractor, rate = self.model.extractor, self.model.sample_rate
         if isinstance(extractor, LogMel):
-            return {"input_values": extractor.features(torch.from_numpy(clips).to(self.device), rate)}
+            return {"input_values": extractor.features(torch.from_numpy(np.stack(clips)).to(self.device), rate)}
+        if self.front is not None:
+            return self.front.inputs(clips, self.device)
         features = extractor(list(clips), sampling_rate=rate, return_tensors="pt")
         return {name: value.to(self.device) for name, value in features.items()}
 
@@ -415,6 +426,6 @@ def doubt(heard: Audio) -> str | None:
         return heard.warning
     if float(np.abs(heard.waveform).max(initial=0)) < SILENCE:
         return f"{heard.name} is silent, so its genres mean nothing."
-    if heard.duration < SHORTEST_SECONDS:
+    if heard.duration < TELLING_SECONDS:
         return f"{heard.name} lasts {heard.duration:.2f} s; a genre needs a few seconds to be heard."
     return None

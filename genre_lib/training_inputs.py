@@ -112,7 +112,8 @@ def clips_of(
     train, valid = _tracks(catalogue, "train"), _tracks(catalogue, "valid")
     paths = [*train["path"], *valid["path"]]
     tell = run.telling("tracks_loaded")
-    prepared = store.prepare(paths, progress=lambda done: tell(done, len(paths)))
+    whole = paths if config.solver == "lbfgs" else list(valid["path"])
+    prepared = store.prepare(paths, progress=lambda done: tell(done, len(paths)), heard_whole=whole)
     run.event("features_ready", computed=prepared.computed, kept=prepared.kept, seconds=prepared.seconds)
     train, valid = (_without(tracks, prepared, run) for tracks in (train, valid))
     if train["genre"].nunique() < len(model.genres):

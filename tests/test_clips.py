@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from genre_lib.clips import cut, pool, probabilities, starts
+from genre_lib.clips import batches_by_length, cut, pool, probabilities, starts
 from genre_lib.errors import ConfigurationError
 
 
@@ -55,6 +55,20 @@ def test_what_is_no_waveform_is_refused(waveform: np.ndarray) -> None:
 def test_clips_and_hops_must_last(clip: float, hop: float) -> None:
     with pytest.raises(ConfigurationError, match="longer than nothing"):
         cut(np.ones(5, np.float32), 1, clip, hop)
+
+
+def test_a_short_track_may_be_left_as_it_is() -> None:
+    assert cut(np.arange(5, dtype=np.float32), 10, 1.0, shortest_seconds=0.3).tolist() == [[0, 1, 2, 3, 4]]
+    assert cut(np.arange(2, dtype=np.float32), 10, 1.0, shortest_seconds=0.3).tolist() == [[0, 1, 0]]
+    assert cut(np.arange(5, dtype=np.float32), 10, 1.0, shortest_seconds=2.0).shape == (1, 10)
+
+
+def test_batches_are_of_clips_of_a_length() -> None:
+    assert batches_by_length([3, 3, 3], 2) == [[0, 1], [2]]
+    assert batches_by_length([8, 10, 5, 8], 9) == [[2], [0, 3], [1]]
+    assert batches_by_length([8, 10, 5, 8], 9, stretch=1.25) == [[2], [0, 3, 1]]
+    assert batches_by_length([8, 10, 5, 8], 9, stretch=float("inf")) == [[2, 0, 3, 1]]
+    assert batches_by_length([], 9) == []
 
 
 def test_pool_is_the_mean_and_keeps_the_kind() -> None:

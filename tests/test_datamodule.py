@@ -3,8 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
-from genre_lib.data.datamodule import EpochDraws, GenreDataModule, TrackTable, draw_weights
+from genre_lib.data.datamodule import EpochDraws, GenreDataModule, TrackTable, concatenate_tracks, draw_weights
+from genre_lib.models.classifier import parts
 
 
 class FakeTrack:
@@ -86,6 +88,18 @@ def test_batches(tracks):
     assert whole["inputs"].shape == (16, 2, 3)
     assert np.bincount(whole["tracks"]).tolist() == [1, 2, 9, 4]
     assert whole["targets"].tolist() == [0, 0, 1, 0]
+
+
+def test_clips_of_several_lengths_stay_in_order():
+    def item(row: int, count: int, length: int) -> dict[str, torch.Tensor]:
+        inputs, rows = torch.full((count, length), float(row)), torch.full((count,), row)
+        return {"inputs": inputs, "targets": torch.tensor(row), "tracks": rows}
+
+    items = [item(0, 2, 5), item(1, 1, 5), item(2, 1, 3), item(3, 3, 5)]
+    batch = concatenate_tracks(items)
+    assert [tuple(inputs.shape) for inputs in batch["inputs"]] == [(3, 5), (1, 3), (3, 5)]
+    assert torch.cat([inputs[:, 0] for inputs, _ in parts(batch)]).tolist() == batch["tracks"].tolist()
+    assert concatenate_tracks(items[:2])["inputs"].shape == (3, 5)
 
 
 def test_no_batch_of_one_clip(tracks):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from transformers import ASTFeatureExtractor
+from transformers import ASTFeatureExtractor, EncodecFeatureExtractor, Wav2Vec2FeatureExtractor
 
 from genre_lib import audio
 from genre_lib.cache import ArrayCache
@@ -12,6 +12,7 @@ from genre_lib.clips import cut
 from genre_lib.data.features import FeatureStore
 from genre_lib.errors import AudioError
 from genre_lib.models.logmel import LogMelFeatureExtractor
+from genre_lib.networks.front_ends import SHORTEST_SECONDS
 
 RATE = 8000
 
@@ -112,15 +113,79 @@ def test_an_evicted_track_is_computed_again(extractor, song, tmp_path):
     assert store.track(song(2.0)).clips().shape[0] == 2
 
 
-def test_other_extractors_keep_features_of_clips(song, tmp_path):
-    extractor = ASTFeatureExtractor(num_mel_bins=16, max_length=100, sampling_rate=RATE)
-    store = FeatureStore(extractor, ArrayCache(tmp_path / "cache", 10**8), 1.0)
-    path = song(2.5)
+def filterbank(**settings) -> ASTFeatureExtractor:
+    return ASTFeatureExtractor(num_mel_bins=16, max_length=120, sampling_rate=RATE, **settings)
+
+
+def waves(**settings) -> Wav2Vec2FeatureExtractor:
+    return Wav2Vec2FeatureExtractor(sampling_rate=RATE, **settings)
+
+
+def served(path: Path, extractor, clip: float, hop: float | None = None) -> np.ndarray:
+    """What prediction gives the network, by the extractor of transformers."""
+    clips = cut(audio.load(path, RATE).waveform, RATE, clip, hop, SHORTEST_SECONDS)
+    return extractor(list(clips), sampling_rate=RATE, return_tensors="np")["input_values"]
+
+
+@pytest.mark.parametrize("make", [filterbank, waves, lambda: waves(do_normalize=False)], ids=["ast", "waves", "plain"])
+@pytest.mark.parametrize("seconds", [3.0, 2.4567, 1.0, 0.4, 0.05])
+@pytest.mark.parametrize("hop", [None, 0.3333])
+def test_clips_of_pretrained_networks_are_those_that_serving_cuts(make, seconds, hop, song, tmp_path):
+    extractor = make()
+    store = FeatureStore(extractor, ArrayCache(tmp_path / "cache", 10**8), 1.0, hop)
+    path = song(seconds)
+    expected = served(path, extractor, 1.0, hop)
     track = store.track(path)
-    clips = cut(audio.load(path, RATE).waveform, RATE, 1.0)
-    expected = extractor(list(clips), sampling_rate=RATE, return_tensors="np").input_values
-    assert track.fitting == 3
+    assert track.clips().shape == expected.shape and track.fitting == max(int(seconds), 1)
     assert np.allclose(track.clips(), expected, atol=5e-3)
+
+
+@pytest.mark.parametrize("make", [filterbank, waves])
+def test_pretrained_networks_train_on_clips_from_anywhere(make, song, tmp_path):
+    extractor = make(do_normalize=False)
+    track = FeatureStore(extractor, ArrayCache(tmp_path / "cache", 10**8), 1.0).track(song(5.0))
+    rng = np.random.default_rng(1)
+    clips = [track.random(rng) for _ in range(20)]
+    length = track.clip
+    places = [next(i for i in range(len(track.rows)) if np.array_equal(track.rows[i : i + length], clip[:length]))
+              for clip in clips]  # fmt: skip
+    assert len(set(places)) > 10 and len({clip.shape for clip in clips}) == 1
+
+
+def test_a_short_track_is_repeated_where_a_batch_must_be_of_one_length(song, tmp_path):
+    path, rng = song(0.4), np.random.default_rng(0)
+    cache = ArrayCache(tmp_path / "cache", 10**8)
+    clip = FeatureStore(waves(do_normalize=False), cache, 1.0).track(path).random(rng)
+    assert clip.shape == (RATE,) and np.array_equal(clip[: RATE // 2], clip[3200 : 3200 + RATE // 2])
+    filled = FeatureStore(filterbank(), cache, 1.0).track(path)
+    assert np.array_equal(filled.random(rng), filled.clips()[0])
+
+
+def test_what_is_heard_whole_is_decoded_once(song, tmp_path, monkeypatch):
+    paths = [str(song(2.3456, f"{i}.wav")) for i in range(2)]
+    store = FeatureStore(filterbank(), ArrayCache(tmp_path / "cache", 10**8), 1.0)
+    assert store.prepare(paths, heard_whole=paths[:1]).computed == 2
+    monkeypatch.setattr(audio, "load", lambda *_, **__: pytest.fail("decoded again"))
+    store.track(paths[0]).clips()
+    for path in paths:
+        store.track(path).random(np.random.default_rng(0))
+
+
+def test_statistics_of_the_normalisation_are_not_in_what_is_kept(song, tmp_path):
+    path, cache = str(song(2.0)), ArrayCache(tmp_path / "cache", 10**8)
+    FeatureStore(filterbank(), cache, 1.0).prepare([path])
+    other = FeatureStore(filterbank(mean=0.0, std=1.0), cache, 1.0)
+    assert other.prepare([path]).kept == 1
+    assert np.allclose(other.track(path).clips(), served(Path(path), filterbank(mean=0.0, std=1.0), 1.0), atol=5e-3)
+
+
+def test_other_extractors_keep_features_of_clips(song, tmp_path):
+    extractor = EncodecFeatureExtractor(sampling_rate=RATE)
+    path = song(2.5)
+    track = FeatureStore(extractor, ArrayCache(tmp_path / "cache", 10**8), 1.0).track(path)
+    clips = cut(audio.load(path, RATE).waveform, RATE, 1.0)
+    assert track.fitting == 3 and track.clips().shape == (3, 1, RATE)
+    assert np.allclose(track.clips()[:, 0], clips, atol=5e-3)
     assert any(np.array_equal(track.random(np.random.default_rng(0)), clip) for clip in track.clips())
 
 

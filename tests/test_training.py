@@ -21,6 +21,7 @@ from genre_lib.errors import (
     RunFailed,
     RunStopped,
 )
+from genre_lib.inference import Predictor
 from genre_lib.models.folder import load
 from genre_lib.models.untrained import FAMILIES, make
 from genre_lib.training import TrainingConfig, fit, load_experiment
@@ -249,6 +250,16 @@ def test_published_encoders_become_plain_classifiers(asked, tmp_path, tracks):
     assert len(lines) == len(folders)
     for logits, piped in map(json.loads, lines):
         assert sorted(logits) == tracks.genres and piped == pytest.approx(logits, abs=1e-5)
+
+
+def test_tracks_shorter_than_a_clip_are_learnt_and_validated(asked, tmp_path, tracks):
+    base = make("hubert", "tiny", tmp_path / "hubert")
+    clip = {"base_model": str(base), "clip_seconds": 8.0, "num_epochs": 1}  # tracks last 6 s
+    result = fit(SMALL | asked | clip)
+    valid = tracks.split("valid")
+    told = [Predictor.from_folder(result.model_folder, device="cpu").file(path) for path in valid.tracks["path"]]
+    right = [track.top(1)[0].genre == genre for track, genre in zip(told, valid.tracks["genre"], strict=True)]
+    assert result.metrics["valid_accuracy"] == pytest.approx(np.mean(right))
 
 
 def test_undecodable_tracks_are_left_out_and_named(asked, tracks, tmp_path):

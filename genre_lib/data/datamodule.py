@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from itertools import groupby
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -238,8 +239,15 @@ def draw_weights(table: TrackTable, source_shares: dict[str, float] | None = Non
     return weights / weights.sum()
 
 
-def concatenate_tracks(items: list[dict[str, torch.Tensor]]) -> dict[str, torch.Tensor]:
-    """Tracks of different lengths as one batch: inputs and features of each clip, its row, and targets [tracks]."""
-    by_clip = [name for name in ("inputs", "features", "tracks") if name in items[0]]
-    joined = {name: torch.cat([item[name] for item in items]) for name in by_clip}
-    return joined | {"targets": torch.stack([item["targets"] for item in items])}
+def concatenate_tracks(items: list[dict[str, torch.Tensor]]) -> dict[str, Any]:
+    """Tracks of different lengths as one batch: inputs and features of each clip, its row, and targets [tracks].
+
+    Where clips are of several lengths, as those of tracks shorter than a clip may be, ``inputs`` is a list, of each
+    stretch of tracks whose clips are of one length: [clips, ...].
+    """
+    beside = [name for name in ("features", "tracks") if name in items[0]]
+    joined = {name: torch.cat([item[name] for item in items]) for name in beside}
+    alike = groupby((item["inputs"] for item in items), key=lambda inputs: inputs.shape[1:])
+    inputs = [torch.cat(list(stretch)) for _, stretch in alike]
+    targets = torch.stack([item["targets"] for item in items])
+    return joined | {"inputs": inputs[0] if len(inputs) == 1 else inputs, "targets": targets}

@@ -1,8 +1,8 @@
 """What networks are fed, computed once from each track and kept.
 
-A log-mel of the whole track, or other extractors' features of each of its clips, goes to the cache under the digest
-of the file's content and of the extractor's settings. So a second epoch, a second run and a copied library decode
-nothing.
+What a front end makes of the whole track, or other extractors' features of each of its clips, goes to the cache under
+the digest of the file's content and of the extractor's settings. So a second epoch, a second run and a copied library
+decode nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import math
 import os
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -27,10 +27,14 @@ from genre_lib import audio
 from genre_lib.cache import ArrayCache, combine, content_digest
 from genre_lib.clips import cut, starts
 from genre_lib.errors import AudioError
+from genre_lib.networks.front_ends import SHORTEST_SECONDS, FrontEnd, front_end_of
 from genre_lib.networks.fusion_features import FEATURES
 
 VERSION = "1"
 """Part of every key; raised when features of the same settings would come out otherwise."""
+
+FILLED, CLIPS = "filled", "clips"
+"""What is kept beside the features of a whole track: those of it repeated to a clip, and those of each of its clips."""
 
 MAX_OPEN = 4096
 """Memory maps held open at once, well below what Linux allows a process (65,530)."""
@@ -87,6 +91,41 @@ class SlicedTrack:
         return np.ascontiguousarray(frames.T, dtype=np.float32)
 
 
+class WholeTrack:
+    """Rows of the whole track as a front end has them [rows, ...]; a clip is a slice, finished by itself.
+
+    Args:
+        kept: the clips' rows [clips, rows, ...], where those that prediction cuts do not begin on a row.
+    """
+
+    def __init__(
+        self, rows: np.ndarray, front: FrontEnd, clip: int, hop: int, kept: Callable[[], np.ndarray] | None = None
+    ) -> None:
+        self.rows, self.front, self.clip, self.hop, self.kept = rows, front, clip, hop, kept
+
+    @property
+    def fitting(self) -> int:
+        return max(len(self.rows) // self.clip, 1)
+
+    def random(self, rng: np.random.Generator, margin: float = 0.0) -> np.ndarray:
+        """A clip; a track shorter than it is repeated from a random row on where inputs must be of one length."""
+        length = len(self.rows)
+        if length < self.clip and not self.front.fixed:
+            return self._finished(self.rows[(rng.integers(length) + np.arange(self.clip)) % length])
+        start = int(rng.integers(max(length - self.clip, 0) + 1))
+        return self._finished(self.rows[start : start + self.clip])
+
+    def clips(self) -> np.ndarray:
+        """Every clip, one every hop; that of a track shorter than a clip is as long as the track."""
+        if self.kept is not None:
+            return self._finished(self.kept())
+        begins = starts(len(self.rows), self.clip, self.hop)
+        return self._finished(np.stack([self.rows[begin : begin + self.clip] for begin in begins]))
+
+    def _finished(self, rows: np.ndarray) -> np.ndarray:
+        return self.front.clip(torch.from_numpy(rows.astype(np.float32))).numpy()
+
+
 class ClippedTrack:
     """Features of each clip [clips, ...], for extractors whose frames do not slice."""
 
@@ -119,7 +158,8 @@ class FeatureStore:
     """Features of tracks by their paths, computed where the cache has none.
 
     Args:
-        extractor: a Hugging Face feature extractor; one with ``frames`` (the log-mel) is applied to whole tracks.
+        extractor: a Hugging Face feature extractor; the log-mel and those that a front end stands for are applied to
+            whole tracks.
         cache: where features are kept, as float16.
         clip_seconds, hop_seconds: of the clips to come.
         limits: beyond which a file is refused.
@@ -135,12 +175,13 @@ class FeatureStore:
     ) -> None:
         self.extractor, self.cache, self.limits = extractor, cache, limits
         self.clip_seconds, self.hop_seconds = clip_seconds, hop_seconds or clip_seconds
+        self.front = front_end_of(extractor)
         self._digests: dict[str, str] = {}
         self._open: dict[str, TrackFeatures] = {}
 
     @property
     def sliceable(self) -> bool:
-        """Whether frames of a clip are a slice of the track's."""
+        """Whether a clip is a slice of the track's log-mel."""
         return hasattr(self.extractor, "frames")
 
     def track(self, path: str | Path) -> TrackFeatures:
@@ -157,12 +198,22 @@ class FeatureStore:
         return self._open[path]
 
     def prepare(
-        self, paths: Sequence[str], workers: int | None = None, progress: Callable[[int], None] | None = None
+        self,
+        paths: Sequence[str],
+        workers: int | None = None,
+        progress: Callable[[int], None] | None = None,
+        heard_whole: Collection[str] = (),
     ) -> Prepared:
-        """Compute what is missing, several files at once; a file that cannot be decoded is reported and left out."""
+        """Compute what is missing, several files at once; a file that cannot be decoded is reported and left out.
+
+        Args:
+            heard_whole: those of which all clips will be asked for, and not random ones alone.
+        """
         report, began = Prepared(), time.perf_counter()
+        whole = set(heard_whole)
         with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, 8)) as pool:
-            for done, (path, computed, fault) in enumerate(pool.map(self._try, map(str, paths)), 1):
+            tried = pool.map(lambda path: self._try(path, path in whole), map(str, paths))
+            for done, (path, computed, fault) in enumerate(tried, 1):
                 if fault:
                     report.failed[path] = fault
                 report.computed += computed and not fault
@@ -172,33 +223,65 @@ class FeatureStore:
         report.seconds = time.perf_counter() - began
         return report
 
-    def _try(self, path: str) -> tuple[str, bool, str]:
+    def _try(self, path: str, whole: bool) -> tuple[str, bool, str]:
         """One file of :meth:`prepare`: its path, whether it had to be decoded, and what went wrong."""
+        variants = ["", CLIPS] if whole and self._keeps_clips else [""]
         try:
-            if self.cache.get(self._key(path)) is not None:
+            missing = [variant for variant in variants if self.cache.get(self._key(path, variant)) is None]
+            if not missing:
                 return path, False, ""
-            self._array(path)
+            waveform = self._waveform(path)
+            for variant in missing:
+                self.cache.put(self._key(path, variant), self._computed(waveform, variant))
         except (AudioError, OSError) as error:
             return path, True, str(error)
         return path, True, ""
 
     def _track(self, path: str) -> TrackFeatures:
         array = self._array(path)
+        if self.front is not None:
+            return self._whole_track(path, array, self.front)
         if not self.sliceable:
             return ClippedTrack(array)
         clip = self.extractor.frames(self.clip_seconds)
         if len(array) < clip:
-            array = self.cache.get_or_compute(self._key(path, "filled"), lambda: self._filled(path))
+            array = self._array(path, FILLED)
         hop = max(round(self.hop_seconds * self.extractor.sampling_rate / self.extractor.hop_length), 1)
         return SlicedTrack(array, clip, hop)
 
-    def _array(self, path: str) -> np.ndarray:
-        compute = self._logmel if self.sliceable else self._of_clips
-        return self.cache.get_or_compute(self._key(path), lambda: compute(self._waveform(path)))
+    def _whole_track(self, path: str, rows: np.ndarray, front: FrontEnd) -> WholeTrack:
+        clip, hop = (round(seconds * front.sampling_rate) for seconds in (self.clip_seconds, self.hop_seconds))
+        kept = (lambda: self._array(path, CLIPS)) if self._keeps_clips else None
+        return WholeTrack(rows, front, front.rows(clip), max(hop // front.hop_length, 1), kept)
 
-    def _filled(self, path: str) -> np.ndarray:
-        """Log-mel of a track shorter than a clip, repeated as :func:`genre_lib.clips.cut` does."""
-        return self._logmel(cut(self._waveform(path), self.extractor.sampling_rate, self.clip_seconds)[0])
+    @property
+    def _keeps_clips(self) -> bool:
+        """Whether the clips that prediction cuts, which begin on any sample, are no slices of the rows."""
+        return self.front is not None and self.front.hop_length > 1
+
+    def _array(self, path: str, variant: str = "") -> np.ndarray:
+        key = self._key(path, variant)
+        return self.cache.get_or_compute(key, lambda: self._computed(self._waveform(path), variant))
+
+    def _computed(self, waveform: np.ndarray, variant: str) -> np.ndarray:
+        """What is kept of a track, as float16."""
+        if self.front is not None:
+            return self._rows(waveform, self.front, variant)
+        if not self.sliceable:
+            return self._of_clips(waveform)
+        if variant == FILLED:  # a track shorter than a clip, repeated as prediction does
+            waveform = cut(waveform, self.extractor.sampling_rate, self.clip_seconds)[0]
+        return self._logmel(waveform)
+
+    def _rows(self, waveform: np.ndarray, front: FrontEnd, variant: str) -> np.ndarray:
+        """Waveform [samples] → rows of all of it [rows, ...], or of each of its clips [clips, rows, ...]."""
+        if variant == CLIPS:
+            waveform = cut(waveform, front.sampling_rate, self.clip_seconds, self.hop_seconds, SHORTEST_SECONDS)
+        least = min(round(seconds * front.sampling_rate) for seconds in (SHORTEST_SECONDS, self.clip_seconds))
+        if waveform.shape[-1] < least:  # repeated, as prediction does
+            waveform = np.resize(waveform, least)
+        with torch.no_grad():
+            return front.track(torch.from_numpy(waveform)).numpy().astype(np.float16)
 
     def _waveform(self, path: str) -> np.ndarray:
         with warnings.catch_warnings():
@@ -222,10 +305,13 @@ class FeatureStore:
         """Key of a track's features; the file is read for it once."""
         if path not in self._digests:
             self._digests[path] = content_digest(path)
-        lengths = f"{self.clip_seconds} {self.hop_seconds}" if variant or not self.sliceable else ""
+        of_clips = variant or not (self.sliceable or self.front)
+        lengths = f"{self.clip_seconds} {self.hop_seconds}" if of_clips else ""
         return combine(self._digests[path], self._extractor_digest, VERSION, variant, lengths)
 
     @cached_property
     def _extractor_digest(self) -> str:
+        if self.front is not None:
+            return self.front.key
         settings = json.dumps(self.extractor.to_dict(), sort_keys=True, default=str)
         return combine(type(self.extractor).__name__, settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +32,11 @@ class SoundlessStore:
         return SoundlessTrack()
 
     def prepare(
-        self, paths: Sequence[str], workers: int | None = None, progress: Callable[[int], None] | None = None
+        self,
+        paths: Sequence[str],
+        workers: int | None = None,
+        progress: Callable[[int], None] | None = None,
+        heard_whole: Collection[str] = (),
     ) -> Prepared:
         """Nothing is computed, and nothing fails."""
         return Prepared()

@@ -203,10 +203,12 @@ def inverse_frequency(targets: np.ndarray, classes: int) -> np.ndarray:
     return len(targets) / (np.count_nonzero(counts) * np.maximum(counts, 1))
 
 
-def parts(batch: dict[str, torch.Tensor]) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
+def parts(batch: dict[str, Any]) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
     """Inputs and, where there are any, features of :data:`CLIPS_AT_ONCE` clips after another."""
-    inputs = batch["inputs"].split(CLIPS_AT_ONCE)
-    features = batch["features"].split(CLIPS_AT_ONCE) if "features" in batch else [None] * len(inputs)
+    stretches = batch["inputs"] if isinstance(batch["inputs"], list) else [batch["inputs"]]
+    inputs = [part for stretch in stretches for part in stretch.split(CLIPS_AT_ONCE)]
+    lengths = [len(part) for part in inputs]
+    features = batch["features"].split(lengths) if "features" in batch else [None] * len(inputs)
     return zip(inputs, features, strict=True)
 
 
