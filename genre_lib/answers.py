@@ -80,14 +80,19 @@ def display_name(model: GenreModel) -> str:
 
 
 def answer(model: GenreModel, chosen: Catalogue, device: str) -> Answers:
-    ids = match_genres(model.genres, chosen.genres)
-    predictor = Predictor(model, device=device)
+    return answer_by(Predictor(model, device=device), display_name(model), chosen)
+
+
+def answer_by(predictor: Predictor, name: str, chosen: Catalogue) -> Answers:
+    """What a model that is ready to predict says about the tracks, under a name."""
+    genres = predictor.genres
+    ids = match_genres(genres, chosen.genres)
     predictions = predicted(predictor, chosen)
-    silence = np.full(len(model.genres), np.nan)
+    silence = np.full(len(genres), np.nan)
     logits = [silence if found.logits is None else found.logits for found in predictions]
     return Answers(
-        display_name(model),
-        model.genres,
+        name,
+        genres,
         np.array(logits, dtype=np.float64),
         chosen.tracks["genre"].map(ids).to_numpy(),
         [found.error for found in predictions],

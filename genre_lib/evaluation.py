@@ -121,17 +121,26 @@ def evaluate(
         CatalogueInvalid: the split is empty, the model knows none of its genres, or no track of it can be decoded.
         ModelNotFound, ModelInvalid: a model cannot be loaded.
     """
-    judged = _loaded(model)
-    base = None if compare_to is None else _loaded(compare_to)
+    judged = loaded(model)
+    base = None if compare_to is None else loaded(compare_to)
     split = split or default_split(catalogue)
-    chosen = catalogue if split == ALL_TRACKS else catalogue.split(split)
+    chosen = tracks_of(catalogue, split)
     _note(run, "evaluation_started", model=display_name(judged), split=split, tracks=len(chosen))
     answers = answer(judged, chosen, device)
     require_something_to_score(answers, chosen)
     other = None if base is None else answer(base, chosen, device)
-    evaluation = _score(judged, catalogue, split, chosen, answers, other, seed)
+    evaluation = score(judged, catalogue, split, chosen, answers, other, seed)
     _note(run, "evaluation_ended", model=evaluation.metrics["model"], accuracy=evaluation.metrics["accuracy"])
     return evaluation
+
+
+def tracks_of(catalogue: Catalogue, split: str) -> Catalogue:
+    """The tracks of a split, or :data:`ALL_TRACKS`.
+
+    Raises:
+        CatalogueInvalid: the split is empty.
+    """
+    return catalogue if split == ALL_TRACKS else catalogue.split(split)
 
 
 def default_split(catalogue: Catalogue) -> str:
@@ -139,7 +148,13 @@ def default_split(catalogue: Catalogue) -> str:
     return next((split for split in ("test", "valid") if split in catalogue.splits), ALL_TRACKS)
 
 
-def write(evaluation: Evaluation, *model_folders: Path | None, run: Run | None = None) -> None:
+def write(
+    evaluation: Evaluation,
+    *model_folders: Path | None,
+    run: Run | None = None,
+    beside: Mapping[str, Any] | None = None,
+    charts: Mapping[str, plots.Chart] | None = None,
+) -> None:
     """Keep an evaluation: beside the model, in a run folder, or both.
 
     Beside the model: ``metrics.json``, and ``README.md`` (its model card, made anew). In the run folder:
@@ -148,6 +163,8 @@ def write(evaluation: Evaluation, *model_folders: Path | None, run: Run | None =
     Args:
         model_folders: only for the catalogue that the model was trained on, for the card says that it was. How it was
             trained is what the run says, or else what was written there before.
+        beside: of several models, for the report: the content of :class:`genre_lib.side_by_side.SideBySide`.
+        charts: further figures by name, for the run.
     """
     trained = model_card.training(_parameters(run))
     for folder in {Path(folder): None for folder in model_folders if folder is not None}:
@@ -158,10 +175,11 @@ def write(evaluation: Evaluation, *model_folders: Path | None, run: Run | None =
         run.prepared()
         write_whole(run.path / METRICS, _as_json(evaluation.metrics))
         write_whole(run.path / PREDICTIONS, evaluation.tracks.to_csv(index=False))
-        charts = figures(evaluation, run)
-        for name, chart in charts.items():
+        drawn = {**figures(evaluation, run), **(charts or {})}
+        for name, chart in drawn.items():
             plots.save(chart, run.figures / f"{name}.png")
-        write_whole(run.report, report.render(evaluation.metrics, evaluation.tracks, charts, _parameters(run)))
+        page = report.render(evaluation.metrics, evaluation.tracks, drawn, _parameters(run), beside)
+        write_whole(run.report, page)
 
 
 def figures(evaluation: Evaluation, run: Run | None = None) -> dict[str, plots.Chart]:
@@ -180,14 +198,14 @@ def figures(evaluation: Evaluation, run: Run | None = None) -> dict[str, plots.C
     return charts
 
 
-def _loaded(model: GenreModel | Path | str) -> GenreModel:
+def loaded(model: GenreModel | Path | str) -> GenreModel:
     return model if isinstance(model, GenreModel) else load(model)
 
 
 # --- scoring ----------------------------------------------------------------------------------------------------------
 
 
-def _score(
+def score(
     model: GenreModel,
     catalogue: Catalogue,
     split: str,
@@ -196,6 +214,7 @@ def _score(
     other: Answers | None,
     seed: int,
 ) -> Evaluation:
+    """Everything that is told of a model, from what it and perhaps another say of the chosen tracks."""
     calibration = _calibrate(model, answers, split, seed)
     compared, intervals = compare(answers, other, seed)
     content = {

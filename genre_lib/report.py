@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from genre_lib import plots
+from genre_lib import plots, side_by_side_tables
+from genre_lib.wording import counted, number, percent, points
 
 TEMPLATES = Path(__file__).parent / "templates"
-TEMPLATE = "report.html.j2"
+TEMPLATE, TEMPLATE_OF_SEVERAL = "report.html.j2", "side_by_side.html.j2"
 WORST = 12
 """Most wrong predictions that are listed."""
 
@@ -26,6 +27,10 @@ CAPTIONS = {
     "reliability": "On the line, a confidence of 80 % is right 8 times in 10. Below it the model is too sure, above it "
     "too modest. Larger dots stand for more tracks.",
     "class_balance": "All tracks of the catalogue, those that were not scored too.",
+    "accuracy_against_prediction": "Upright bars hold 95 % of what other tracks like these would have given, level "
+    "ones half of the times that were measured. Models that take the same time stand beside each other.",
+    "accuracy_against_training": "What the training took, as each model's folder tells it; they may have been trained "
+    "on different machines.",
     "learning_curves": "The run that trained this model; scores are of the validation split, at track level.",
 }
 
@@ -35,6 +40,7 @@ def render(
     tracks: pd.DataFrame,
     figures: Mapping[str, plots.Chart],
     parameters: Mapping[str, Any] | None = None,
+    beside: Mapping[str, Any] | None = None,
 ) -> str:
     """The report as HTML. All names and paths in it are escaped.
 
@@ -43,20 +49,45 @@ def render(
         tracks: a row for each track with ``path``, ``genre``, ``predicted``, ``confidence``, ``right``, ``error``.
         figures: by name; known names have captions.
         parameters: what the run was asked; a table at the end.
+        beside: of several models: the content of :class:`genre_lib.side_by_side.SideBySide`.
     """
-    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
-    environment.filters.update(percent=percent, points=points, value=plain, number=number)
     wrong = tracks[tracks["right"].eq(False)].sort_values("confidence", ascending=False)
-    return environment.get_template(TEMPLATE).render(
-        metrics=metrics,
-        verdict=verdict(metrics["model"], metrics["comparison"]) if _differs(metrics) else "",
-        pictures={name: picture(figure) for name, figure in figures.items()},
-        captions=CAPTIONS,
-        worst=wrong.head(WORST).to_dict("records"),
-        wrong=len(wrong),
-        failed=tracks[tracks["error"].notna()].to_dict("records"),
-        parameters=parameters or {},
+    return (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            metrics=metrics,
+            beside=beside,
+            verdict=verdict(metrics["model"], metrics["comparison"]) if _differs(metrics) else "",
+            pictures={name: picture(figure) for name, figure in figures.items()},
+            captions=CAPTIONS,
+            worst=wrong.head(WORST).to_dict("records"),
+            wrong=len(wrong),
+            failed=tracks[tracks["error"].notna()].to_dict("records"),
+            parameters=parameters or {},
+        )
     )
+
+
+def render_side_by_side(
+    content: Mapping[str, Any], figures: Mapping[str, plots.Chart], links: Mapping[str, str]
+) -> str:
+    """The report of several models as HTML.
+
+    Args:
+        content: of :class:`genre_lib.side_by_side.SideBySide`.
+        links: address of each model's own report, by its name.
+    """
+    pictures = {name: picture(figure) for name, figure in figures.items()}
+    page = _environment().get_template(TEMPLATE_OF_SEVERAL)
+    return page.render(beside=content, pictures=pictures, captions=CAPTIONS, links=links)
+
+
+def _environment() -> Environment:
+    environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined)
+    environment.filters.update(percent=percent, points=points, value=plain, number=number, counted=counted)
+    environment.globals.update(tables=side_by_side_tables, verdict_of=verdict)
+    return environment
 
 
 def picture(figure: plots.Chart) -> dict[str, Any]:
@@ -76,26 +107,11 @@ def verdict(name: str, comparison: Mapping[str, Any]) -> str:
     return f"{better} looks better than {worse}, but so few tracks decide it that chance could."
 
 
-def percent(share: float | None) -> str:
-    """``0.825`` as ``82.5 %``; nothing as a dash."""
-    return "–" if share is None else f"{100 * share:.1f} %"
-
-
-def points(share: float) -> str:
-    """A difference of shares: ``0.117`` as ``+11.7``."""
-    return f"{100 * share:+.1f}"
-
-
 def plain(value: Any) -> str:
     """A parameter as a person writes it."""
     if value is None or value == "":
         return "–"
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def number(value: float) -> str:
-    """A p value or temperature with two figures that mean something."""
-    return f"{value:.2g}"
 
 
 def _differs(metrics: Mapping[str, Any]) -> bool:

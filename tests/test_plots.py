@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from genre_lib import metrics, plots
+from genre_lib.plots.costs import front
 from genre_lib.plots.predictions import BANDS
 
 PNG = b"\x89PNG"
@@ -142,6 +143,50 @@ def test_accuracy_intervals_print_the_value():
         {"base": metrics.Interval(0.7, 0.6, 0.8), "tuned": metrics.Interval(0.9, 0.8, 1.0)}
     )
     assert texts(figure.axes[0]) == ["70.0%", "90.0%"]
+
+
+def spot(name: str, cost: float, value: float, spread: tuple[float, float] | None = None) -> plots.Point:
+    return plots.Point(name, cost, metrics.Interval(value, value - 0.1, value + 0.1), spread)
+
+
+def test_the_front_is_of_those_that_none_beats():
+    points = [spot("good", 5, 0.8), spot("cheap", 1, 0.5), spot("beaten", 3, 0.4), spot("as good", 9, 0.8)]
+    assert [point.name for point in front(points)] == ["cheap", "good"]
+
+
+def test_costs_that_chance_may_have_put_in_order_are_the_same():
+    points = [spot("first", 9.9, 0.5, (9.5, 10.5)), spot("better", 10, 0.7, (9.6, 10.4)), spot("apart", 8, 0.4, (7, 9))]
+    assert [point.name for point in front(points)] == ["apart", "better"]
+
+
+def test_names_of_points_hide_neither_each_other_nor_a_point():
+    points = [spot(name, 100 + i, 0.5 + 0.02 * i) for i, name in enumerate(["base", "head", "lora", "full"])]
+    figure = plots.score_against_cost(points, "time (ms)")
+    (axes,) = figure.axes
+    assert sorted(texts(axes)) == ["base  50.0%", "full  56.0%", "head  52.0%", "lora  54.0%"]
+    figure.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
+    spots = [axes.transData.transform((line.get_xdata()[0], line.get_ydata()[0])) for line in markers(axes)]
+    assert len(spots) == 4 and not any(box.contains(*place) for box in boxes for place in spots)
+    assert all(axes.bbox.contains(*corner) for box in boxes for corner in box.corners())
+
+
+def markers(axes) -> list:
+    return [line for line in axes.lines if line.get_marker() in "osD^vP"]
+
+
+def test_costs_far_apart_stand_on_a_logarithmic_axis():
+    near, far = [spot("a", 10, 0.5), spot("b", 20, 0.6)], [spot("a", 10, 0.5), spot("b", 2000, 0.6)]
+    assert plots.score_against_cost(near, "time (ms)").axes[0].get_xscale() == "linear"
+    assert plots.score_against_cost(far, "time (ms)").axes[0].get_xscale() == "log"
+
+
+def test_many_models_are_named_in_a_legend_and_none_is_said():
+    axes = plots.score_against_cost([spot(f"m{i}", 10 + i, 0.5) for i in range(9)], "time (ms)").axes[0]
+    assert texts(axes) == []
+    assert len(axes.get_legend().get_texts()) == 10
+    assert texts(plots.score_against_cost([], "time (ms)").axes[0]) == ["nothing measured yet"]
 
 
 def test_save_writes_a_png_and_nothing_beside_it(tmp_path, history):

@@ -5,6 +5,7 @@ Matplotlib's or seaborn's global settings, and no figure stays open behind the c
 """
 
 from genre_lib.plots.chart import Chart, save, style, to_png
+from genre_lib.plots.costs import Point, score_against_cost
 from genre_lib.plots.libraries import coverage, genre_map, playlist_mix
 from genre_lib.plots.predictions import accuracy_intervals, confusion_matrix, prediction_bars, reliability, timeline
 from genre_lib.plots.runs import compare_runs, learning_curves
@@ -20,6 +21,7 @@ from genre_lib.plots.tracks import (
 __all__ = [
     "DESCRIPTOR_UNITS",
     "Chart",
+    "Point",
     "accuracy_intervals",
     "class_balance",
     "compare_runs",
@@ -34,6 +36,7 @@ __all__ = [
     "prediction_bars",
     "reliability",
     "save",
+    "score_against_cost",
     "style",
     "timeline",
     "to_png",

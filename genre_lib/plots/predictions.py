@@ -170,7 +170,7 @@ def accuracy_intervals(intervals: Mapping[str, Interval | None], label: str = "t
         )
     axes.set_yticks(range(len(known)), [short(name, 40) for name in known])
     axes.set_ylim(len(known) - 0.4, -0.7)
-    axes.set_xlim(0, 1.05)
+    axes.set_xlim(-0.03, 1.05)
     axes.xaxis.set_major_formatter(PercentFormatter(1))
     name_axes(axes, f"{label[:1].upper()}{label[1:]} with 95 % interval", label, "")
     if not known:

@@ -106,3 +106,7 @@ def test_finetune_evaluate_and_compare_as_jobs(workplace, tiny_model):
     compared = workplace / "runs" / "third"
     run_notebook(NOTEBOOKS / "04_compare_runs.ipynb", {"run_path": str(compared)}, compared / "notebook.ipynb")
     assert set(result(compared)["evaluated"]) == {"first", "second"}
+    beside = result(compared)["side_by_side"]  # of the first run, the only one that trained, and of its base
+    assert [row["model"] for row in beside["models"]] == [tiny_model.name, "first"]
+    assert beside["models"][1]["accuracy"] == own["accuracy"]
+    assert (compared / "report.html").is_file() and (compared / "side_by_side.csv").is_file()
