@@ -26,7 +26,7 @@ class Answers:
 
     Args:
         name: of the model.
-        genres: of the model, in the order of its logits.
+        genres: that the model tells apart, in the order of the logits.
         logits: float [tracks, genres], at temperature 1; NaN where a track could not be decoded.
         targets: id of each track's genre among the model's, or ``UNKNOWN``; int [tracks].
         errors: why a track could not be decoded, or None; [tracks].

@@ -28,6 +28,7 @@ from genre_lib.networks.front_ends import SHORTEST_SECONDS, front_end_of
 from genre_lib.networks.fusion import CATALOGUE, DESCRIPTORS
 from genre_lib.networks.fusion_features import feature_row
 from genre_lib.networks.logmel import LogMel
+from genre_lib.outputs import Outputs
 
 TOLD_AT_ONCE = 1024
 """Tracks without sound that go through the network together."""
@@ -61,6 +62,8 @@ class Segment:
     start: float
     end: float
     predictions: list[Prediction]
+    outside: float | None = None
+    """As of the whole track."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,9 @@ class TrackPrediction:
     predictions: list[Prediction] = field(default_factory=list)
     """Every genre, the surest first; empty where there is an error."""
     logits: np.ndarray | None = field(default=None, repr=False, compare=False)
-    """float32 [classes], in the order of the model's genres, before the temperature."""
+    """float32 [genres], in the order of the predictor's genres, before the temperature."""
+    outside: float | None = None
+    """Probability that it is none of the genres, for a model that hears other things too: :mod:`genre_lib.outputs`."""
     timeline: list[Segment] | None = None
     error: str | None = None
     """A sentence for a person; None where all went well."""
@@ -94,11 +99,13 @@ class TrackPrediction:
             "predictions": _rows(self.predictions[:top_k]),
             "error": self.error,
         }
+        row |= _beside(self.outside)
         if self.warning is not None:
             row["warning"] = self.warning
         if self.timeline is not None:
             row["timeline"] = [
                 {"start": segment.start, "end": segment.end, "predictions": _rows(segment.predictions[:top_k])}
+                | _beside(segment.outside)
                 for segment in self.timeline
             ]
         return row
@@ -133,7 +140,8 @@ class Predictor:
         self.model = model
         self.device = resolve_device(device)
         self.batch_size = batch_size
-        self.genres = model.genres
+        self.outputs = Outputs.of(model.genres)
+        self.genres = self.outputs.genres
         self.front = front_end_of(model.extractor)
         self.features_source: str | None = getattr(model.network.config, "features_source", None)
         self.network: Any = in_fast_layout(model.network).to(self.device).eval()
@@ -156,7 +164,7 @@ class Predictor:
             features: [clips, 13] beside them, NaN where one is missing; None for none.
         """
         if not len(clips):
-            return np.zeros((0, len(self.genres)), np.float32)
+            return np.zeros((0, len(self.model.genres)), np.float32)
         stretch = 1.0 if self.front is None else self.front.stretch
         batches = batches_by_length([len(clip) for clip in clips], self.batch_size, stretch)
         parts = [
@@ -221,7 +229,7 @@ class Predictor:
             )
         batches = [tracks[start : start + TOLD_AT_ONCE] for start in range(0, len(tracks), TOLD_AT_ONCE)]
         logits = [self._told(batch) for batch in batches]
-        return [TrackPrediction(predictions=self._predictions(row), logits=row) for part in logits for row in part]
+        return [self._track(row) for part in logits for row in part]
 
     def _told(self, tracks: Sequence[Features]) -> np.ndarray:
         """Logits [tracks, classes] of features alone."""
@@ -243,11 +251,10 @@ class Predictor:
 
     def track(self, samples: int, clip_logits: np.ndarray, *, timeline: bool = False) -> TrackPrediction:
         """The prediction for a track of ``samples`` at the model's rate, from its clips' logits [clips, classes]."""
-        logits = pool(clip_logits)
-        return TrackPrediction(
+        told = self._track(pool(clip_logits))
+        return replace(
+            told,
             duration=samples / self.model.sample_rate,
-            predictions=self._predictions(logits),
-            logits=logits,
             timeline=self._timeline(samples, clip_logits) if timeline else None,
         )
 
@@ -336,7 +343,16 @@ class Predictor:
         features = extractor(list(clips), sampling_rate=rate, return_tensors="pt")
         return {name: value.to(self.device) for name, value in features.items()}
 
+    def _track(self, outputs: np.ndarray) -> TrackPrediction:
+        """What a track's outputs [outputs] say."""
+        logits = self.outputs.logits(outputs)
+        return TrackPrediction(predictions=self._predictions(logits), logits=logits, outside=self._outside(logits))
+
+    def _outside(self, logits: np.ndarray) -> float | None:
+        return self.outputs.outside(logits, self.model.inference.temperature)
+
     def _predictions(self, logits: np.ndarray) -> list[Prediction]:
+        """From logits [genres]."""
         confidences = probabilities(logits, self.model.inference.temperature)
         order = np.argsort(-confidences, kind="stable")
         return [Prediction(self.genres[index], float(confidences[index])) for index in order]
@@ -348,8 +364,8 @@ class Predictor:
         middles = (np.array(begins) + settings.clip_seconds * rate / 2) / rate
         bounds = [0.0, *((middles[1:] + middles[:-1]) / 2).tolist(), samples / rate]
         return [
-            Segment(start, end, self._predictions(logits))
-            for start, end, logits in zip(bounds, bounds[1:], clip_logits, strict=False)
+            Segment(start, end, self._predictions(logits), self._outside(logits))
+            for start, end, logits in zip(bounds, bounds[1:], self.outputs.logits(clip_logits), strict=False)
         ]
 
     def _is_batch(self, decoded: list[_Decoded]) -> bool:
@@ -418,6 +434,10 @@ def _decoded_ahead(
 
 def _rows(predictions: list[Prediction]) -> list[dict[str, Any]]:
     return [{"genre": prediction.genre, "confidence": prediction.confidence} for prediction in predictions]
+
+
+def _beside(outside: float | None) -> dict[str, float]:
+    return {} if outside is None else {"outside": outside}
 
 
 def doubt(heard: Audio) -> str | None:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from genre_lib.audioset import genre_classes
 from genre_lib.errors import ModelExists, ModelInUse, ModelInvalid, ModelNameInvalid, ModelNotFound
 from genre_lib.files import put_new, replace_folder, staged_folder, write_whole
 from genre_lib.networks.files import is_encoder
@@ -284,7 +285,8 @@ def _config(folder: Path) -> dict[str, Any]:
 def _genres(folder: Path, config: dict[str, Any]) -> list[str]:
     labels = config.get("id2label") or {}
     try:
-        return [str(labels[key]) for key in sorted(labels, key=int)]
+        names = [str(labels[key]) for key in sorted(labels, key=int)]
+        return list(genre_classes(names) or names)  # of AudioSet's classes, what they are read as
     except (TypeError, ValueError) as error:
         raise ModelInvalid(f"{folder} names its genres in no order; its id2label must count them from 0.") from error
 

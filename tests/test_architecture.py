@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "genre_lib"
 
 ROWS: list[set[str]] = [
     {"augmentation", "wording", "errors", "files", "settings", "labels", "api_keys", "memory", "taxonomy", "weights"}
-    | {"prompts"},
-    {"analysis", "analysis.*", "audio", "clips", "cache", "hub", "remote_files"},
+    | {"prompts", "audioset"},
+    {"analysis", "analysis.*", "audio", "clips", "cache", "hub", "remote_files", "outputs"},
     {
         *(
             "data.catalogue",

@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
@@ -161,31 +161,46 @@ def write_jsonl(file: TextIO, tracks: Iterable[TrackPrediction], top_k: int) -> 
 
 
 def write_csv(file: TextIO, tracks: Iterable[TrackPrediction], top_k: int) -> int:
-    """A row a track: path, duration, genres with confidences, error."""
+    """A row a track: path, duration, genres with confidences, what is outside of them where that is told, error."""
     writer = csv.writer(file)
+    tells, tracks = tells_outside(tracks)
     columns = [name for k in range(1, top_k + 1) for name in (f"genre_{k}", f"confidence_{k}")]
-    writer.writerow(["path", "duration", *columns, "error"])
+    writer.writerow(["path", "duration", *columns, *(["outside"] if tells else []), "error"])
     failed = 0
     for track in tracks:
         cells = [cell for p in track.top(top_k) for cell in (p.genre, f"{p.confidence:.6f}")]
         cells += [""] * (2 * top_k - len(cells))
+        cells += [f"{track.outside:.6f}" if track.outside is not None else ""] if tells else []
         duration = "" if track.duration is None else f"{track.duration:.3f}"
         writer.writerow([track.path, duration, *cells, track.error or ""])
         failed += track.error is not None
     return failed
 
 
+def tells_outside(tracks: Iterable[TrackPrediction]) -> tuple[bool, Iterator[TrackPrediction]]:
+    """Whether the model says how likely it is none of its genres, by the first track that it heard; and all tracks."""
+    remaining, seen = iter(tracks), []
+    for track in remaining:
+        seen.append(track)
+        if not track.error:
+            break
+    return any(track.outside is not None for track in seen), chain(seen, remaining)
+
+
 def write_table(file: TextIO, tracks: Iterable[TrackPrediction], top_k: int) -> int:
     """Rows for a person."""
     rows, failed = [], 0
     for track in tracks:
-        rows.append([str(track.path), clock(track.duration), track.error or ranking(track.top(top_k))])
+        rows.append([str(track.path), clock(track.duration), track.error or ranking(track.top(top_k), track.outside)])
         for segment in track.timeline or []:
-            rows.append(["", f"{clock(segment.start)}–{clock(segment.end)}", ranking(segment.predictions[:top_k])])
+            told = ranking(segment.predictions[:top_k], segment.outside)
+            rows.append(["", f"{clock(segment.start)}–{clock(segment.end)}", told])
         failed += track.error is not None
     print_table(["track", "length", "genres"], rows, file)
     return failed
 
 
-def ranking(predictions: list[Any]) -> str:
-    return " · ".join(f"{p.genre} {p.confidence:.2f}" for p in predictions)
+def ranking(predictions: list[Any], outside: float | None = None) -> str:
+    """The genres with their confidences, and how likely it is none of them where the model says that."""
+    said = " · ".join(f"{p.genre} {p.confidence:.2f}" for p in predictions)
+    return said if outside is None else f"{said} (outside {outside:.2f})"

@@ -198,7 +198,7 @@ def told(predictor: Predictor, request: PredictRequest, heard: Heard, headers: d
     """A 200."""
     row = heard.prediction(predictor, request.timeline).to_json(request.top_k)
     said = {"model_name": predictor.model.name, "model_version": predictor.model.version, "duration": row["duration"]}
-    said["predictions"] = row["predictions"]
+    said |= {name: row[name] for name in ("predictions", "outside") if name in row}
     if request.timeline:
         said["timeline"] = row["timeline"]
     if warning := heard.warning(request.filename) or predictor.ignorance(request.features):

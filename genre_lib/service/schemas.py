@@ -1,5 +1,7 @@
 """What the service answers, as types; the OpenAPI page is made of them."""
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -16,12 +18,21 @@ class GenreConfidence(Schema):
     confidence: float = Field(ge=0, le=1, description="Calibrated probability.", examples=[0.87])
 
 
+Outside: Any = Field(
+    None,
+    ge=0,
+    le=1,
+    description="Probability that it is none of the genres: only of a model that knows other sounds, too (AudioSet's).",
+)
+
+
 class Segment(Schema):
     """A part of the track and what it sounds like."""
 
     start: float = Field(description="Seconds from the beginning.", examples=[0.0])
     end: float = Field(description="Seconds from the beginning.", examples=[3.0])
     predictions: list[GenreConfidence]
+    outside: float | None = Outside
 
 
 class PredictAnswer(Schema):
@@ -31,6 +42,7 @@ class PredictAnswer(Schema):
     model_version: str = Field(description="Twelve digits that change with the weights.", examples=["4f0c6a1e9b72"])
     duration: float = Field(description="Seconds that were heard.", examples=[30.0])
     predictions: list[GenreConfidence]
+    outside: float | None = Outside
     timeline: list[Segment] | None = Field(None, description="Only where it was asked for.")
     warning: str | None = Field(None, description="Only where there is one: that the file was cut off, for example.")
 
