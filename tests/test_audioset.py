@@ -203,4 +203,4 @@ def test_it_is_evaluated_on_a_catalogue_and_compared(genre, tiny_model, write_wa
     code, out, _ = genre(
         "evaluate", "--model", "ast", "--data-path", "music", "--split", "all", "--compare-to", tiny_model
     )
-    assert code == 0 and "9 (all)" in out and "tiny knows none of these genres" in out
+    assert code == 0 and "9 (all)" in out and "tiny" in out
