@@ -19,6 +19,7 @@ from lightning.pytorch.loggers import WandbLogger
 
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.datamodule import GenreDataModule
+from genre_lib.data.embeddings import EmbeddingStore
 from genre_lib.data.features import Prepared
 from genre_lib.errors import GenreLibError, RunFailed, RunStopped, first_line
 from genre_lib.memory import keep_freed
@@ -28,7 +29,9 @@ from genre_lib.networks.folder import in_fast_layout
 from genre_lib.runs import Run
 from genre_lib.training_callbacks import EpochCheckpoints, EventWriter, FiniteLoss, MovingAverage, last_checkpoint
 from genre_lib.training_config import TrainingConfig, load_experiment
+from genre_lib.training_costs import begin
 from genre_lib.training_features import features_beside
+from genre_lib.training_hardware import check_hardware, device_of, precision_of, strategy_of
 from genre_lib.training_inputs import check_catalogue, check_output, check_tracks, clips_of, opened, subclasses_of
 from genre_lib.training_network import augment_of, build, recipe_of
 from genre_lib.training_outputs import FitResult, Kept, finish, finished, kept_checkpoint, save_kept
@@ -64,6 +67,7 @@ def fit(config: TrainingConfig | dict[str, Any], catalogue: Catalogue | None = N
         subclasses = subclasses_of(tracks, config)
         built = build(config, genres, subclasses)
         model = built.model
+        check_hardware(config, model)
         run = open_run(config)
         with _recorded(run):
             run.begin(genres=genres, copied_genres=built.copied, resumed=config.resume)
@@ -111,17 +115,28 @@ def _train(
     weighs = config.class_balance == "loss"
     classes = len(data.subclasses or model.genres)
     weights = inverse_frequency(data.train.targets, classes) if weighs else None
-    augment = augment_of(config, model)
+    if config.gradient_checkpointing:
+        model.network.gradient_checkpointing_enable({"use_reentrant": False})
     module = GenreClassifier(
-        in_fast_layout(model.network), recipe_of(config), augment, weights, data.class_shares(), data.subclasses
+        in_fast_layout(model.network),
+        recipe_of(config, model),
+        augment_of(config, model),
+        weights,
+        data.class_shares(),
+        data.subclasses,
+        embedded=isinstance(data.store, EmbeddingStore),
+        compiled=config.compile,
     )
+    begin(config, model.network, run, device_of(config), precision_of(config))
     checkpoints = EpochCheckpoints(run, config.monitor if _is_monitored(config) else None, config.mode)
     bar = config.progress if config.progress is not None else sys.stderr.isatty()
     callbacks = [EventWriter(run, prepared.seconds, speak=not bar), FiniteLoss(), checkpoints]
-    trainer = Trainer(**_trainer_options(config, run, callbacks, bar))
+    trainer = Trainer(**_trainer_options(config, model, run, callbacks, bar))
     last = last_checkpoint(run)
     resume = str(last) if config.resume and last.is_file() else None
     trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True if resume else None)
+    if config.gradient_checkpointing:
+        model.network.gradient_checkpointing_disable()
     if isinstance(trainer.logger, WandbLogger):
         trainer.logger.experiment.finish()  # or the next run in this process would be logged as the same one
     return checkpoints
@@ -132,7 +147,9 @@ def _is_monitored(config: TrainingConfig) -> bool:
     return config.evaluation_strategy != "no" and config.keep != "last"
 
 
-def _trainer_options(config: TrainingConfig, run: Run, callbacks: list[Callback], bar: bool) -> dict[str, Any]:
+def _trainer_options(
+    config: TrainingConfig, model: GenreModel, run: Run, callbacks: list[Callback], bar: bool
+) -> dict[str, Any]:
     validates = config.evaluation_strategy != "no"
     by_steps = config.evaluation_strategy == "steps"
     if config.ema_decay:
@@ -147,8 +164,9 @@ def _trainer_options(config: TrainingConfig, run: Run, callbacks: list[Callback]
         "accelerator": config.accelerator,
         "devices": config.devices,
         "num_nodes": config.num_nodes,
-        "strategy": config.strategy,
-        "precision": config.precision,
+        "strategy": strategy_of(config, model),
+        "precision": precision_of(config),
+        "accumulate_grad_batches": config.accumulate,
         "gradient_clip_val": config.gradient_clip,
         "callbacks": [*callbacks, TQDMProgressBar()] if bar else callbacks,
         "logger": _wandb_logger(config, run) if config.wandb and rank() == 0 else False,

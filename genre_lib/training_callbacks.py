@@ -32,11 +32,11 @@ class EventWriter(Callback):
     def __init__(self, run: Run, prepared_seconds: float = 0.0, speak: bool = False) -> None:
         self.run, self.waited, self.speak = run, prepared_seconds, speak
         self.began = self.last = time.perf_counter()
-        self.clips = 0
+        self.clips, self.elsewhere = 0, 0.0
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.began = self.last = time.perf_counter()
-        self.clips = 0
+        self.clips, self.elsewhere = 0, 0.0
         if trainer.is_global_zero:
             self.run.event("epoch_started", epoch=trainer.current_epoch + 1)
         self.tell = self.run.telling("batches_trained", TELL_SECONDS)
@@ -56,15 +56,19 @@ class EventWriter(Callback):
         self.paused = time.perf_counter()
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.last += time.perf_counter() - self.paused  # validation in the midst of an epoch is no loading
+        paused = time.perf_counter() - self.paused
+        self.elsewhere += paused
+        self.last += paused  # validation in the midst of an epoch is no loading
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        seconds = time.perf_counter() - self.began
         fields = {
             "epoch": trainer.current_epoch + 1,
             **scores,
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
-            "seconds": time.perf_counter() - self.began,
+            "seconds": seconds,
+            "train_seconds": seconds - self.elsewhere,
             "load_seconds": self.waited,
             "clips": self.clips,
         }

@@ -11,16 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from genre_lib.augmentation import Augmentation
 from genre_lib.errors import ConfigurationError
+from genre_lib.training_rules import STEPPED, contradictions
+
+__all__ = ["SCORES", "STEPPED", "TrainingConfig", "load_experiment", "nearest"]
 
 SCORES = ("valid_macro_f1", "valid_accuracy", "valid_loss")
-
-
-STEPPED = (
-    *("learning_rate", "num_epochs", "batch_size", "warmup_steps", "max_warmup_share", "final_learning_rate"),
-    *("weight_decay", "ema_decay", "max_clips_per_track", "clips_per_epoch", "augmentation", "mixup", "mixup_share"),
-    *("logit_adjustment", "keep", "early_stopping_patience", "gradient_clip", "precision", "eval_steps"),
-)
-"""Fields that say how weights are learned step by step, of which a head that is solved for knows nothing."""
 
 
 class TrainingConfig(BaseModel):
@@ -49,6 +44,7 @@ class TrainingConfig(BaseModel):
     learning_rate: float = Field(2e-5, gt=0, le=1, description="Highest learning rate of AdamW.")
     num_epochs: int = Field(10, ge=1, le=100_000, description="Epochs to train; early stopping may end sooner.")
     batch_size: int = Field(16, ge=1, le=65_536, description="Clips in a batch, on each device.")
+    accumulate: int = Field(1, ge=1, le=65_536, description="Batches whose gradients make one step together.")
     warmup_steps: int = Field(500, ge=0, description="Steps over which the learning rate rises from zero.")
     max_warmup_share: float = Field(
         0.1, ge=0, le=1, description="Share of all steps that the warm-up may take at most, so that short runs learn."
@@ -58,15 +54,20 @@ class TrainingConfig(BaseModel):
         0.01, ge=0, le=1, description="AdamW's weight decay, on tensors of two or more dimensions."
     )
     gradient_clip: float | None = Field(5.0, gt=0, description="Largest norm of the gradients; none: not bounded.")
-    freeze: Literal["none", "norms", "front", "backbone"] = Field(
-        "none",
+    method: Literal["head", "lora", "full"] | None = Field(
+        None,
+        description="Way to fine-tune: the head alone, on what the network heard of each clip once ('head'), small "
+        "matrices beside those of the attention ('lora'), or all layers ('full'); none: as freeze says.",
+    )
+    freeze: Literal["none", "norms", "front", "backbone"] | None = Field(
+        None,
         description="What rests: batch norms' statistics ('norms'), with them the first layers, which cost most of the "
-        "time ('front'), or all but the head ('backbone').",
+        "time ('front'), or all but the head ('backbone'); left out: as method says, and nothing without one.",
     )
     solver: Literal["adamw", "lbfgs"] = Field(
         "adamw",
-        description="How weights are found: step by step, or, for freeze='backbone', the head at once ('lbfgs'), from "
-        "each track as a whole.",
+        description="How weights are found: step by step, or, for freeze='backbone' and method='head', the head at "
+        "once ('lbfgs'), from each track as a whole.",
     )
     head_penalty: float | None = Field(
         None,
@@ -78,6 +79,22 @@ class TrainingConfig(BaseModel):
         {},
         description="Tags of a base model that tells tags, from which solver='lbfgs' lets a genre start, where they "
         "are others than that of its name.",
+    )
+    lora_rank: int = Field(8, ge=1, le=1024, description="Rank of LoRA's matrices.")
+    lora_alpha: float | None = Field(
+        None, gt=0, description="LoRA's matrices count lora_alpha / lora_rank times; none: twice lora_rank."
+    )
+    lora_dropout: float = Field(
+        0.05, ge=0, lt=1, description="Share of what LoRA's matrices are given that is dropped."
+    )
+    lora_targets: list[str] | None = Field(
+        None, min_length=1, description="Names of the layers LoRA stands beside; none: queries and values."
+    )
+    layer_decay: float = Field(
+        1.0, gt=0, le=1, description="A layer's learning rate as a share of the next one's, for method='full'."
+    )
+    unfreeze_every: int | None = Field(
+        None, ge=1, description="Epochs after which one more layer learns, from the last one back; none: all at once."
     )
     label_smoothing: float = Field(0.0, ge=0, lt=1, description="Share of the target spread over all genres.")
     ema_decay: float | None = Field(
@@ -150,7 +167,13 @@ class TrainingConfig(BaseModel):
 
     # Where and how it runs
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of splits, draws, augmentation and initial weights.")
-    precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field("32-true", description="Lightning's precision.")
+    precision: Literal["32-true", "bf16-mixed", "16-mixed", "auto"] = Field(
+        "32-true", description="Lightning's precision; 'auto': bf16-mixed where the hardware multiplies in it."
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="Compute layers anew on the way back instead of keeping what they gave: less memory, slower."
+    )
+    compile: bool = Field(False, description="Compile the network's steps with torch.compile: minutes at the start.")
     accelerator: str = Field("auto", description="Lightning's accelerator: auto, cpu, gpu, mps …")
     devices: int | str | list[int] = Field("auto", description="Lightning's devices: a number, a list, or auto.")
     num_nodes: int = Field(1, ge=1, description="Machines that train together, for example under torchrun.")
@@ -183,46 +206,9 @@ class TrainingConfig(BaseModel):
         """Whether the catalogue's columns are all that is learned from, so that no file has to be there."""
         return self.features == "catalogue" and self.audio_dropout == 1
 
-    def _stepped(self) -> list[str]:
-        """Fields of :data:`STEPPED` that are not as by default; one epoch is what goes without steps."""
-        defaults = {name: type(self).model_fields[name].default for name in STEPPED}
-        allowed = {"num_epochs": (defaults["num_epochs"], 1)}
-        return [name for name, value in defaults.items() if getattr(self, name) not in allowed.get(name, (value,))]
-
     @model_validator(mode="after")
     def _consistent(self) -> TrainingConfig:
-        scratch = self.init == "scratch"
-        rules = {
-            "architecture and feature_extractor are for init='scratch'; a base model brings its own.": not scratch
-            and bool(self.architecture or self.feature_extractor),
-            "base_model and init='scratch' contradict each other; leave one out.": scratch and bool(self.base_model),
-            f"freeze={self.freeze!r} needs a base model; with init='scratch' the backbone knows nothing.": scratch
-            and self.freeze != "none",
-            "solver='lbfgs' solves for the head alone; set freeze='backbone'.": self.solver == "lbfgs"
-            and self.freeze != "backbone",
-            "solver='lbfgs' finds a head for the sound alone; leave features out.": self.solver == "lbfgs"
-            and self.features not in (None, "none"),
-            f"solver='lbfgs' takes no steps; leave {', '.join(self._stepped())} out, or learn step by step, as "
-            "experiments/finetune_all.yaml does.": self.solver == "lbfgs" and bool(self._stepped()),
-            "head_penalty and start_tags are for solver='lbfgs'.": self.solver != "lbfgs"
-            and (self.head_penalty is not None or bool(self.start_tags)),
-            "subclasses='source' shapes the CNN's head; it needs init='scratch'.": not scratch
-            and self.subclasses != "none",
-            "subclasses='source' is for sound alone; leave features out.": self.subclasses != "none"
-            and self.features not in (None, "none"),
-            "audio_dropout and features_dropout are shares of the same clips, not above 1 together.": (
-                self.audio_dropout < 1 < self.audio_dropout + self.features_dropout
-            ),
-            "evaluation_strategy='steps' needs eval_steps.": self.evaluation_strategy == "steps"
-            and not self.eval_steps,
-            "early_stopping_patience needs validation; evaluation_strategy is 'no'.": self.evaluation_strategy == "no"
-            and self.early_stopping_patience is not None,
-            "resume needs run_path, the folder of the run to go on with.": self.resume and not self.run_path,
-            "final_learning_rate must not be above learning_rate.": self.final_learning_rate > self.learning_rate,
-            "source_shares must be above zero together, and none below.": self.source_shares is not None
-            and (min(self.source_shares.values(), default=0) < 0 or sum(self.source_shares.values()) <= 0),
-        }
-        broken = [sentence for sentence, is_broken in rules.items() if is_broken]
+        broken = contradictions(self)
         if broken:
             raise ValueError(" ".join(broken))
         return self

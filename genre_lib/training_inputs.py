@@ -13,15 +13,18 @@ from genre_lib.cache import ArrayCache
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.check import check
 from genre_lib.data.datamodule import FeatureRows, GenreDataModule, Store
+from genre_lib.data.embeddings import EmbeddingStore
 from genre_lib.data.features import FeatureStore, Prepared
 from genre_lib.data.opening import open_catalogue
 from genre_lib.data.soundless import SoundlessStore
 from genre_lib.errors import CatalogueInvalid, ConfigurationError, ModelExists
 from genre_lib.files import can_be_made
+from genre_lib.models.embedding import Encoder
 from genre_lib.models.folder import GenreModel
 from genre_lib.runs import Run
 from genre_lib.settings import get_settings
 from genre_lib.training_config import TrainingConfig
+from genre_lib.training_hardware import device_of, precision_of
 from genre_lib.wording import counted
 
 Subclasses = list[tuple[str, str]] | None
@@ -138,14 +141,19 @@ def clips_of(
 
 
 def store_of(config: TrainingConfig, model: GenreModel) -> FeatureStore:
-    """Where the clips of the model's length come from, and how they are kept."""
+    """Where the clips of the model's length come from, and how they are kept; their embeddings, for ``method='head'``."""
     settings = get_settings()
     cache = ArrayCache(
         Path(config.cache_path or settings.cache_path) / "features",
         settings.cache_max_bytes if config.cache_max_bytes is None else config.cache_max_bytes,
     )
     limits = audio.Limits(settings.max_audio_bytes, settings.max_audio_seconds)
-    return FeatureStore(model.extractor, cache, model.inference.clip_seconds, model.inference.hop_seconds, limits)
+    store = FeatureStore(model.extractor, cache, model.inference.clip_seconds, model.inference.hop_seconds, limits)
+    if config.method != "head":
+        return store
+    precision = precision_of(config)
+    encoder = Encoder(model.network, device_of(config), precision)
+    return EmbeddingStore(store, encoder, f"{model.version} {precision}")
 
 
 def _tracks(catalogue: Catalogue, split: str) -> pd.DataFrame:

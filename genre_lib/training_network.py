@@ -9,12 +9,13 @@ from typing import Any, NamedTuple
 from genre_lib import registry
 from genre_lib.augmentation import Augmentation
 from genre_lib.errors import ConfigurationError
-from genre_lib.models import folder
+from genre_lib.models import adapters, folder
 from genre_lib.models.augment import LogMelAugment
 from genre_lib.models.classifier import Recipe
 from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
 from genre_lib.models.folder import GenreModel, InferenceSettings
 from genre_lib.models.head import is_tagger, with_genres, with_genres_of_tags
+from genre_lib.models.layers import rests_in_front
 from genre_lib.models.logmel import LogMelFeatureExtractor
 from genre_lib.settings import get_settings
 from genre_lib.training_config import TrainingConfig, nearest
@@ -51,6 +52,8 @@ def build(config: TrainingConfig, genres: list[str], subclasses: Subclasses) -> 
     clip = config.clip_seconds or model.inference.clip_seconds
     hop = config.hop_seconds or (clip if config.clip_seconds else model.inference.hop_seconds)
     model.inference = InferenceSettings(clip, hop)
+    if config.method == "lora":
+        adapters.add(model.network, config.lora_rank, config.lora_alpha, config.lora_dropout, config.lora_targets)
     return Built(model, copied or [genre for genre in genres if genre in model.genres], from_tags)
 
 
@@ -83,9 +86,18 @@ def check_names(field: str, given: dict[str, Any], known: list[str]) -> None:
             raise ConfigurationError(f"Unknown field {field}.{name}; {nearest(name, known)}")
 
 
-def recipe_of(config: TrainingConfig) -> Recipe:
+def resting(config: TrainingConfig, model: GenreModel) -> str:
+    """What rests, as ``freeze`` names it; where it was left out, as the method has it."""
+    if config.freeze is not None or config.method in (None, "lora"):
+        return config.freeze or "none"  # LoRA's own layers rest already, and its matrices learn
+    if config.method == "head":
+        return "backbone"
+    return "front" if rests_in_front(model.network) else "none"
+
+
+def recipe_of(config: TrainingConfig, model: GenreModel) -> Recipe:
     shared = {field.name for field in fields(Recipe)} & set(TrainingConfig.model_fields)
-    told = {name: getattr(config, name) for name in shared}
+    told = {name: getattr(config, name) for name in shared} | {"freeze": resting(config, model)}
     return Recipe(**told | ({"mixup": 0.0} if config.without_sound else {}))  # which blends sounds
 
 

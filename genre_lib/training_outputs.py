@@ -11,13 +11,15 @@ import torch
 
 from genre_lib import metrics, registry
 from genre_lib.data.datamodule import GenreDataModule, WholeTracks
+from genre_lib.data.embeddings import EmbeddingStore
 from genre_lib.errors import ModelExists
-from genre_lib.models import folder
+from genre_lib.models import adapters, folder
 from genre_lib.models.classifier import track_logits, track_scores
 from genre_lib.models.folder import GenreModel, InferenceSettings
 from genre_lib.runs import Run
 from genre_lib.training_callbacks import EpochCheckpoints, best_checkpoint, last_checkpoint
 from genre_lib.training_config import TrainingConfig
+from genre_lib.training_costs import costs
 from genre_lib.training_run import rank
 
 
@@ -98,6 +100,7 @@ def finish(
             "metrics": scores,
             "temperature": model.inference.temperature,
             "seconds": seconds,
+            "training": costs(run, seconds),
         }
     )
     return FitResult(run, place, checkpoints.best_epoch, scores, run.history(), seconds)
@@ -121,10 +124,14 @@ def save_kept(
 
 
 def _take_weights(model: GenreModel, run: Run, checkpoints: EpochCheckpoints) -> None:
-    """Give the network the weights of the checkpoint that was kept."""
+    """Give the network the weights of the checkpoint that was kept; what it lacks never learned, and is there.
+
+    LoRA's matrices are then added to the weights that they stand beside.
+    """
     state = torch.load(kept_checkpoint(run, checkpoints), map_location="cpu", weights_only=True)["state_dict"]
     network = {name.removeprefix("network."): value for name, value in state.items() if name.startswith("network.")}
-    model.network.load_state_dict(network)
+    model.network.load_state_dict(model.network.state_dict() | network)
+    adapters.merge(model.network)
     model.network.to(memory_format=torch.contiguous_format).float().eval()  # type: ignore[call-arg]
 
 
@@ -136,7 +143,8 @@ def kept_checkpoint(run: Run, checkpoints: EpochCheckpoints) -> Path:
 def _calibrate(model: GenreModel, data: GenreDataModule) -> dict[str, float]:
     """Fit the temperature on the valid tracks, and score them as they will be predicted."""
     tracks = WholeTracks(data.valid, data.store)
-    logits, targets = track_logits(model.network, (tracks[row] for row in range(len(tracks))))
+    embedded = isinstance(data.store, EmbeddingStore)
+    logits, targets = track_logits(model.network, (tracks[row] for row in range(len(tracks))), embedded)
     temperature = metrics.fit_temperature(logits, targets)
     model.inference = InferenceSettings(model.inference.clip_seconds, model.inference.hop_seconds, temperature)
     return track_scores(logits, targets)

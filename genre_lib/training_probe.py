@@ -10,15 +10,19 @@ import torch
 
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.datamodule import GenreDataModule, TrackTable, WholeTracks
+from genre_lib.data.embeddings import EmbeddingStore
 from genre_lib.data.features import Prepared
 from genre_lib.data.splits import group_numbers
 from genre_lib.errors import ConfigurationError
-from genre_lib.models.classifier import inverse_frequency, track_scores
+from genre_lib.models.classifier import clip_logits, inverse_frequency, track_scores
+from genre_lib.models.head import freeze_backbone
 from genre_lib.models.probe import Examples, Head, best_penalty, embed, solve, started
 from genre_lib.networks.folder import in_fast_layout, resolve_device
 from genre_lib.runs import Run
 from genre_lib.training_callbacks import EpochCheckpoints, epoch_line, last_checkpoint
 from genre_lib.training_config import TrainingConfig
+from genre_lib.training_costs import begin
+from genre_lib.training_hardware import device_of
 from genre_lib.training_network import Built
 from genre_lib.training_run import rank
 
@@ -36,6 +40,13 @@ def solve_head(
         raise ConfigurationError(
             "solver='lbfgs' needs a head that is linear, and the base model's adds up sub-classes."
         )
+    if config.method == "head" and getattr(network.config, "use_weighted_layer_sum", False):
+        raise ConfigurationError(
+            "solver='lbfgs' solves for the last layer alone, and before it the base model weighs its layers; leave "
+            "solver out, and method='head' learns these weights too."
+        )
+    freeze_backbone(network)
+    begin(config, network, run, device_of(config), "32-true")
     began = time.perf_counter()
     run.event("epoch_started", epoch=1)
     embeddings = _embeddings(config, built, data, run)
@@ -51,6 +62,7 @@ def solve_head(
         "train_loss": track_scores(head.logits(train).numpy(), data.train.targets)["valid_loss"],
         **(track_scores(head.logits(valid).numpy(), data.valid.targets) if len(data.valid) else {}),
         "seconds": time.perf_counter() - began,
+        "train_seconds": time.perf_counter() - began,
         "load_seconds": prepared.seconds,
         "clips": int(data.fitting.sum()),
         "head_penalty": penalty,
@@ -77,7 +89,8 @@ def _embeddings(config: TrainingConfig, built: Built, data: GenreDataModule, run
     """What the head is given of each train track and each valid track after them: [tracks, dim]."""
     device = resolve_device("cpu" if config.accelerator == "cpu" else "auto")
     network = in_fast_layout(built.model.network).to(device).eval()
-    found = embed(network, _heard(data, run), device)
+    embedded = isinstance(data.store, EmbeddingStore)
+    found = embed(network, _heard(data, run), device, lambda clips: clip_logits(network, clips, embedded=embedded))
     network.cpu()
     return found
 

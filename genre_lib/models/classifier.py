@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,9 @@ from transformers import PreTrainedModel
 from genre_lib import metrics
 from genre_lib.clips import pool
 from genre_lib.models.augment import LogMelAugment, mixup
+from genre_lib.models.embedding import classify
 from genre_lib.models.head import freeze_backbone, freeze_front, rest_frozen, rest_norms
+from genre_lib.models.layers import depths, unfreeze
 from genre_lib.networks.fusion import FusionLayers, by_member
 
 CLIPS_AT_ONCE = 64
@@ -38,6 +40,8 @@ class Recipe:
     label_smoothing: float = 0.0
     logit_adjustment: float = 0.0
     freeze: str = "none"
+    layer_decay: float = 1.0
+    unfreeze_every: int | None = None
     seed: int = 0
 
 
@@ -51,6 +55,8 @@ class GenreClassifier(LightningModule):
         class_weights: weight of each genre's loss [genres]; None for equal ones.
         class_shares: expected share of each genre among training clips [genres], for the logit adjustment.
         subclasses: where training targets are sub-classes of the CNN's (with weights and shares of these), their names.
+        embedded: whether inputs are what :func:`genre_lib.models.embedding.embed` made of the clips.
+        compiled: whether training steps go through ``torch.compile``; validation, whose batches are of any size, not.
     """
 
     class_weights: torch.Tensor
@@ -64,9 +70,14 @@ class GenreClassifier(LightningModule):
         class_weights: np.ndarray | None = None,
         class_shares: np.ndarray | None = None,
         subclasses: Sequence[Any] | None = None,
+        embedded: bool = False,
+        compiled: bool = False,
     ) -> None:
         super().__init__()
-        self.network, self.recipe, self.augment = network, recipe, augment
+        self.network, self.recipe, self.augment, self.embedded = network, recipe, augment, embedded
+        # Beside the network and not in its place, so that its weights keep their names; in a list, so that it is no
+        # second child.
+        self.stepping: list[Callable] = [torch.compile(network) if compiled else network]
         self.classes: int = len(subclasses) if subclasses else int(network.config.num_labels or 0)
         self.by_subclass = bool(subclasses)
         self.register_buffer("class_weights", _tensor(class_weights, self.classes), persistent=False)
@@ -76,10 +87,15 @@ class GenreClassifier(LightningModule):
             freeze_front(network)
         if recipe.freeze == "backbone":
             freeze_backbone(network)
+        self.resting = {name for name, parameter in self.named_parameters() if not parameter.requires_grad}
+        self.depths = depths(network) if recipe.unfreeze_every else {}
+        self.most_depth = max(self.depths.values(), default=0)
+        self.depths = {name: depth for name, depth in self.depths.items() if f"network.{name}" not in self.resting}
 
     def forward(self, inputs: torch.Tensor, features: torch.Tensor | None = None) -> torch.Tensor:
         """Features of clips [clips, ...], and of their tracks [clips, 13] → logits [clips, classes]."""
-        return clip_logits(self.network, inputs, features)
+        network = self.stepping[0] if self.training else self.network
+        return clip_logits(network, inputs, features, self.embedded)
 
     def subclass_logits(self, inputs: torch.Tensor) -> torch.Tensor:
         """The CNN's outputs before sub-classes are added up [clips, sub-classes]."""
@@ -87,7 +103,23 @@ class GenreClassifier(LightningModule):
 
     def on_train_epoch_start(self) -> None:
         # Each epoch draws its own noise from its number, so that a resumed run goes on as if it had never stopped.
-        torch.manual_seed(hash((self.recipe.seed, self.current_epoch, self.global_rank)) % 2**63)
+        seed = hash((self.recipe.seed, self.current_epoch, self.global_rank))
+        torch.manual_seed(seed % 2**63)
+        np.random.seed(seed % 2**32)  # by which HuBERT and wav2vec 2.0 choose the frames that they mask
+        if self.recipe.unfreeze_every:
+            unfreeze(self.network, self.depths, self.most_depth, self.current_epoch, self.recipe.unfreeze_every)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Leave out what never learns: the base model has it."""
+        for part in ("state_dict", "current_model_state"):  # the second is beside an average of the weights
+            for name in self.resting & set(checkpoint.get(part, ())):
+                del checkpoint[part][name]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        own = self.state_dict()
+        for part in ("state_dict", "current_model_state"):
+            if part in checkpoint:
+                checkpoint[part] = {name: own[name] for name in self.resting} | checkpoint[part]
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         rest_frozen(self.network)  # Lightning puts the whole network into training mode
@@ -132,7 +164,10 @@ class GenreClassifier(LightningModule):
 
     def configure_optimizers(self) -> Any:
         recipe = self.recipe
-        groups = parameter_groups(self.network, recipe.weight_decay, recipe.features_learning_rate)
+        if recipe.layer_decay < 1:
+            groups = layered_groups(self.network, recipe.weight_decay, recipe.learning_rate, recipe.layer_decay)
+        else:
+            groups = parameter_groups(self.network, recipe.weight_decay, recipe.features_learning_rate)
         optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)
         total = int(self.trainer.estimated_stepping_batches)
         warmup = min(self.recipe.warmup_steps, int(total * self.recipe.max_warmup_share))
@@ -178,6 +213,25 @@ def parameter_groups(
     return groups + [group | {"lr": features_learning_rate} for group in _by_decay(beside, weight_decay) if beside]
 
 
+def layered_groups(
+    network: PreTrainedModel, weight_decay: float, learning_rate: float, layer_decay: float
+) -> list[dict[str, Any]]:
+    """As :func:`parameter_groups`, and the head first: each layer learns at ``layer_decay`` of the next one's rate.
+
+    What the first layers know holds for all sound, and what the last ones know for the task that they learned. From
+    ULMFiT's discriminative rates (Howard and Ruder 2018, arXiv:1801.06146, section 3.2, layer by layer 1 / 2.6), as
+    BERT (Sun et al. 2019, arXiv:1905.05583: 0.95) and BEiT (Bao et al. 2022, arXiv:2106.08254: 0.65 to 0.75) have them.
+    """
+    depth_of = depths(network)
+    last = max(depth_of.values())
+    groups = []
+    for depth in range(last, -1, -1):
+        here = [p for name, p in network.named_parameters() if p.requires_grad and depth_of[name] == depth]
+        rate = learning_rate * layer_decay ** (last - depth)
+        groups += [group | {"lr": rate} for group in _by_decay(here, weight_decay) if group["params"]]
+    return groups
+
+
 def _by_decay(parameters: list[torch.nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
     return [
         {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
@@ -212,8 +266,16 @@ def parts(batch: dict[str, Any]) -> Iterator[tuple[torch.Tensor, torch.Tensor | 
     return zip(inputs, features, strict=True)
 
 
-def clip_logits(network: PreTrainedModel, inputs: torch.Tensor, features: torch.Tensor | None = None) -> torch.Tensor:
-    """What the network says of clips [clips, ...], and of the features beside them: float32 [clips, classes]."""
+def clip_logits(
+    network: Any, inputs: torch.Tensor, features: torch.Tensor | None = None, embedded: bool = False
+) -> torch.Tensor:
+    """What the network says of clips [clips, ...], and of the features beside them: float32 [clips, classes].
+
+    Args:
+        embedded: whether the clips are embeddings, to which the head alone is applied.
+    """
+    if embedded:
+        return classify(network, inputs).float()
     beside = {} if features is None else {"features": features}
     return network(**{network.main_input_name: inputs}, **beside).logits.float()
 
@@ -223,10 +285,13 @@ def _tensor(values: np.ndarray | None, classes: int) -> torch.Tensor:
 
 
 @torch.no_grad()
-def track_logits(network: PreTrainedModel, tracks: Iterable[dict[str, torch.Tensor]]) -> tuple[np.ndarray, np.ndarray]:
+def track_logits(
+    network: PreTrainedModel, tracks: Iterable[dict[str, torch.Tensor]], embedded: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Pooled logits [tracks, classes] and targets [tracks] of whole tracks, as serving would compute them."""
     logits, targets = [], []
     for track in tracks:
-        logits.append(pool(torch.cat([clip_logits(network, *part) for part in parts(track)])).numpy())
+        clips = torch.cat([clip_logits(network, *part, embedded) for part in parts(track)])
+        logits.append(pool(clips).numpy())
         targets.append(int(track["targets"]))
     return np.stack(logits), np.array(targets)

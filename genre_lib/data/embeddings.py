@@ -1,0 +1,78 @@
+"""What a resting encoder hears in each clip, computed once and kept, so that its head learns in next to no time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from os import cpu_count
+
+import numpy as np
+
+from genre_lib.data.features import ClippedTrack, FeatureStore, Prepared
+
+CLIPS_TOGETHER = 32
+"""Clips of one track after another that are embedded together."""
+
+
+class EmbeddingStore(FeatureStore):
+    """Embeddings of tracks' clips by their paths, in the cache of the features that they are computed from.
+
+    An embedding's key is made of the file's content, the extractor's settings, the clips' lengths and ``encoder``.
+
+    Args:
+        features: where clips come from.
+        embed: features of clips [clips, ...] → embeddings [clips, ...], float32.
+        encoder: what else the embeddings hang on: a digest of the weights, and the precision.
+    """
+
+    def __init__(self, features: FeatureStore, embed: Callable[[np.ndarray], np.ndarray], encoder: str) -> None:
+        super().__init__(
+            features.extractor, features.cache, features.clip_seconds, features.hop_seconds, features.limits
+        )
+        self.embed, self.variant = embed, f"embeddings {encoder}"
+
+    def prepare(
+        self, paths: Sequence[str], workers: int | None = None, progress: Callable[[int], None] | None = None
+    ) -> Prepared:
+        """Embed what is missing, while threads decode ahead; a file that cannot be decoded is reported and left out."""
+        began, names = time.perf_counter(), list(map(str, paths))
+        missing = [path for path in names if not self._is_kept(path)]
+        report = Prepared(kept=len(names) - len(missing))
+        waiting: dict[str, np.ndarray] = {}
+        with ThreadPoolExecutor(workers or min(cpu_count() or 1, 8)) as pool:
+            for done, (path, _, fault) in enumerate(pool.map(self._try, missing), 1):
+                if fault:
+                    report.failed[path] = fault
+                else:
+                    waiting[path] = self._heard(path)
+                if done == len(missing) or sum(map(len, waiting.values())) >= CLIPS_TOGETHER:
+                    self._embed(waiting)
+                    waiting = {}
+                if progress:
+                    progress(report.kept + done - len(waiting))
+        report.computed = len(missing) - len(report.failed)
+        report.seconds = time.perf_counter() - began
+        return report
+
+    def _is_kept(self, path: str) -> bool:
+        try:
+            return self.cache.get(self._key(path, self.variant)) is not None
+        except OSError:
+            return False
+
+    def _track(self, path: str) -> ClippedTrack:
+        kept = self.cache.get(self._key(path, self.variant))
+        return ClippedTrack(self._embed({path: self._heard(path)})[0] if kept is None else kept)
+
+    def _heard(self, path: str) -> np.ndarray:
+        """What the encoder is given of a track: [clips, ...]."""
+        return super()._track(path).clips()
+
+    def _embed(self, heard: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """Embeddings of several tracks' clips in one go, by track, which are then kept."""
+        if not heard:
+            return []
+        ends = np.cumsum([len(clips) for clips in heard.values()])[:-1]
+        found = np.split(self.embed(np.concatenate([*heard.values()])), ends)
+        return [self.cache.put(self._key(path, self.variant), clips) for path, clips in zip(heard, found, strict=True)]
