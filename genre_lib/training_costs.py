@@ -37,7 +37,7 @@ def method_of(config: TrainingConfig) -> str:
 
 
 def costs(run: Run, seconds: float) -> dict[str, Any]:
-    """Of a run at its end: what it was, ``seconds`` of all, ``peak_memory_mib``, and ``clips_per_second`` of its epochs.
+    """Of a run at its end: what learned, ``seconds`` of all, ``peak_memory_mib``, ``clips_per_second`` of its epochs.
 
     Memory is the GPU's where one did the work, and else the whole process's.
     """

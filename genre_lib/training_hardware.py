@@ -63,7 +63,7 @@ def check_hardware(config: TrainingConfig, model: GenreModel) -> None:
         )
     if config.gradient_checkpointing and not model.network.supports_gradient_checkpointing:
         raise ConfigurationError(
-            f"gradient_checkpointing is for transformers, and {type(model.network).__name__} cannot do it; leave it out."
+            f"gradient_checkpointing is for transformers; {type(model.network).__name__} cannot do it, so leave it out."
         )
     if config.compile and not any(map(shutil.which, (os.environ.get("CXX", ""), *COMPILERS))):
         raise ConfigurationError(

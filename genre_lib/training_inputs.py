@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+import torch
 
 from genre_lib import audio
 from genre_lib.cache import ArrayCache
@@ -19,8 +22,10 @@ from genre_lib.data.opening import open_catalogue
 from genre_lib.data.soundless import SoundlessStore
 from genre_lib.errors import CatalogueInvalid, ConfigurationError, ModelExists
 from genre_lib.files import can_be_made
-from genre_lib.models.embedding import Encoder
+from genre_lib.models.classifier import CLIPS_AT_ONCE
+from genre_lib.models.embedding import embed
 from genre_lib.models.folder import GenreModel
+from genre_lib.networks.folder import in_fast_layout
 from genre_lib.runs import Run
 from genre_lib.settings import get_settings
 from genre_lib.training_config import TrainingConfig
@@ -141,7 +146,7 @@ def clips_of(
 
 
 def store_of(config: TrainingConfig, model: GenreModel) -> FeatureStore:
-    """Where the clips of the model's length come from, and how they are kept; their embeddings, for ``method='head'``."""
+    """Where the clips of the model's length come from; for ``method='head'`` these are what its encoder hears."""
     settings = get_settings()
     cache = ArrayCache(
         Path(config.cache_path or settings.cache_path) / "features",
@@ -152,8 +157,23 @@ def store_of(config: TrainingConfig, model: GenreModel) -> FeatureStore:
     if config.method != "head":
         return store
     precision = precision_of(config)
-    encoder = Encoder(model.network, device_of(config), precision)
-    return EmbeddingStore(store, encoder, f"{model.version} {precision}")
+    hear = encoder_of(model, device_of(config), precision)
+    return EmbeddingStore(store, hear, f"{model.version} {precision}")
+
+
+def encoder_of(model: GenreModel, device: str, precision: str) -> Callable[[np.ndarray], np.ndarray]:
+    """What makes embeddings [clips, ...] of features of clips [clips, ...], all float32."""
+
+    @torch.inference_mode()
+    def hear(clips: np.ndarray) -> np.ndarray:
+        network = in_fast_layout(model.network).to(device).eval()
+        found = []
+        for part in torch.from_numpy(clips).split(CLIPS_AT_ONCE):
+            with torch.autocast(device, torch.bfloat16, enabled=precision == "bf16-mixed"):
+                found.append(embed(network, {network.main_input_name: part.to(device)}).float().cpu())
+        return torch.cat(found).numpy()
+
+    return hear
 
 
 def _tracks(catalogue: Catalogue, split: str) -> pd.DataFrame:

@@ -14,7 +14,8 @@ from genre_lib.data.embeddings import EmbeddingStore
 from genre_lib.data.features import Prepared
 from genre_lib.data.splits import group_numbers
 from genre_lib.errors import ConfigurationError
-from genre_lib.models.classifier import clip_logits, inverse_frequency, track_scores
+from genre_lib.models.classifier import inverse_frequency, track_scores
+from genre_lib.models.embedding import last_inputs
 from genre_lib.models.head import freeze_backbone
 from genre_lib.models.probe import Examples, Head, best_penalty, embed, solve, started
 from genre_lib.networks.folder import in_fast_layout, resolve_device
@@ -87,10 +88,12 @@ def track_weights(config: TrainingConfig, data: GenreDataModule) -> np.ndarray:
 
 def _embeddings(config: TrainingConfig, built: Built, data: GenreDataModule, run: Run) -> torch.Tensor:
     """What the head is given of each train track and each valid track after them: [tracks, dim]."""
+    network = in_fast_layout(built.model.network).cpu().eval()
+    if isinstance(data.store, EmbeddingStore):
+        with torch.no_grad():
+            return torch.stack([last_inputs(network, clips).double().mean(0) for clips in _heard(data, run)])
     device = resolve_device("cpu" if config.accelerator == "cpu" else "auto")
-    network = in_fast_layout(built.model.network).to(device).eval()
-    embedded = isinstance(data.store, EmbeddingStore)
-    found = embed(network, _heard(data, run), device, lambda clips: clip_logits(network, clips, embedded=embedded))
+    found = embed(network.to(device), _heard(data, run), device)
     network.cpu()
     return found
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from genre_lib.augmentation import Augmentation
-
-if TYPE_CHECKING:
-    from genre_lib.training_config import TrainingConfig
 
 STEPPED = (
     *("learning_rate", "num_epochs", "batch_size", "warmup_steps", "max_warmup_share", "final_learning_rate"),
@@ -20,13 +17,13 @@ STEPPED = (
 LORA = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets")
 
 
-def contradictions(config: TrainingConfig) -> list[str]:
-    """What is wrong with a configuration whose fields are right each by itself."""
+def contradictions(config: Any) -> list[str]:
+    """What is wrong with a :class:`genre_lib.training_config.TrainingConfig` whose fields are right each by itself."""
     rules = _of_what_is_learned(config) | _of_methods(config) | _of_the_solver(config) | _of_time_and_place(config)
     return [sentence for sentence, is_broken in rules.items() if is_broken]
 
 
-def _of_what_is_learned(config: TrainingConfig) -> dict[str, bool]:
+def _of_what_is_learned(config: Any) -> dict[str, bool]:
     scratch, with_features = config.init == "scratch", config.features not in (None, "none")
     return {
         "architecture and feature_extractor are for init='scratch'; a base model brings its own.": not scratch
@@ -45,7 +42,7 @@ def _of_what_is_learned(config: TrainingConfig) -> dict[str, bool]:
     }
 
 
-def _of_methods(config: TrainingConfig) -> dict[str, bool]:
+def _of_methods(config: Any) -> dict[str, bool]:
     method, lora = config.method, _changed(config, LORA)
     allowed = {"head": (None, "backbone"), "lora": (None,), "full": (None, "none", "norms", "front")}
     head, full = method == "head", _changed(config, ("layer_decay", "unfreeze_every"))
@@ -66,7 +63,7 @@ def _of_methods(config: TrainingConfig) -> dict[str, bool]:
     }
 
 
-def _of_the_solver(config: TrainingConfig) -> dict[str, bool]:
+def _of_the_solver(config: Any) -> dict[str, bool]:
     solves, stepped = config.solver == "lbfgs", _stepped(config)
     return {
         "solver='lbfgs' solves for the head alone; set freeze='backbone', or method='head'.": solves
@@ -81,7 +78,7 @@ def _of_the_solver(config: TrainingConfig) -> dict[str, bool]:
     }
 
 
-def _of_time_and_place(config: TrainingConfig) -> dict[str, bool]:
+def _of_time_and_place(config: Any) -> dict[str, bool]:
     validation = config.evaluation_strategy
     return {
         "evaluation_strategy='steps' needs eval_steps.": validation == "steps" and not config.eval_steps,
@@ -92,12 +89,12 @@ def _of_time_and_place(config: TrainingConfig) -> dict[str, bool]:
     }
 
 
-def _stepped(config: TrainingConfig) -> list[str]:
+def _stepped(config: Any) -> list[str]:
     """Fields of :data:`STEPPED` that are not as by default; one epoch is what goes without steps."""
     return [name for name in _changed(config, STEPPED) if name != "num_epochs" or config.num_epochs != 1]
 
 
-def _changed(config: TrainingConfig, names: tuple[str, ...]) -> list[str]:
+def _changed(config: Any, names: tuple[str, ...]) -> list[str]:
     """Those of the fields that are not as by default."""
     defaults = {name: type(config).model_fields[name].default for name in names}
     return [name for name, value in defaults.items() if getattr(config, name) != value]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 from transformers import PreTrainedModel
@@ -45,9 +46,8 @@ def add(
     unknown = [name for name in names if name not in known]
     if unknown or not names:
         raise ConfigurationError(_advice(network, unknown, known))
-    settings = LoraConfig(
-        r=rank, lora_alpha=2 * rank if alpha is None else alpha, lora_dropout=dropout, target_modules=names
-    )
+    scale: Any = 2 * rank if alpha is None else alpha  # it is typed as whole, and need not be
+    settings = LoraConfig(r=rank, lora_alpha=scale, lora_dropout=dropout, target_modules=names)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         inject_adapter_in_model(settings, body)
@@ -61,7 +61,7 @@ def merge(network: nn.Module) -> None:
 
     adapted = [(name, module) for name, module in network.named_modules() if isinstance(module, LoraLayer)]
     for name, module in adapted:
-        module.merge()  # type: ignore[attr-defined]
+        module.merge()
         network.set_submodule(name, module.get_base_layer())
 
 
@@ -76,4 +76,4 @@ def _advice(network: PreTrainedModel, unknown: list[str], known: dict[str, None]
             f"lora_targets names {', '.join(unknown)}, which {type(network).__name__} does not have; its linear layers "
             f"are {', '.join(known) or 'none'}."
         )
-    return f"method='lora' adapts the attention of transformers, and {type(network).__name__} has none; take method='full'."
+    return f"method='lora' adapts the attention of transformers; {type(network).__name__} has none: take method='full'."

@@ -29,8 +29,8 @@ def layers_of(network: PreTrainedModel) -> tuple[str, nn.ModuleList]:
     place = LAYERS.get(network.config.model_type)
     if place is None:
         raise ConfigurationError(
-            f"layer_decay and unfreeze_every go by a transformer's layers, and {type(network).__name__} has none; leave "
-            "them out."
+            f"layer_decay and unfreeze_every go by a transformer's layers, which {type(network).__name__} has not; "
+            "leave them out."
         )
     layers = backbone(network).get_submodule(place)
     assert isinstance(layers, nn.ModuleList)
