@@ -17,7 +17,11 @@ WIDTH, LAYERS = 16, 2  # of the tiny networks
 @pytest.fixture(params=["ast", "hubert", "wav2vec2"])
 def model(request, tmp_path):
     torch.manual_seed(0)  # of the head
-    return load_base(untrained.make(request.param, "tiny", tmp_path / request.param))
+    found = load_base(untrained.make(request.param, "tiny", tmp_path / request.param))
+    with torch.no_grad():
+        for parameter in found.network.parameters():
+            parameter.mul_(4 if parameter.ndim == 2 else 1)  # random weights are small, and all else drowns in biases
+    return found
 
 
 def inputs(model) -> dict[str, torch.Tensor]:
@@ -34,7 +38,7 @@ def learn(network: torch.nn.Module) -> None:
     """What learning would do: the second matrices, which begin at zero, are no zeros any more."""
     for name, parameter in network.named_parameters():
         if "lora_B" in name:
-            torch.nn.init.normal_(parameter, std=0.5)
+            torch.nn.init.normal_(parameter, std=2.0)
 
 
 def test_at_first_nothing_is_other_than_before(model):
@@ -48,7 +52,7 @@ def test_merged_is_unmerged_and_a_plain_folder(model, tmp_path):
     adapters.add(model.network, RANK, None, 0.1)
     learn(model.network)
     unmerged = logits(model)
-    assert (unmerged - before).abs().max() > 1e-4
+    assert (unmerged - before).abs().max() > 1e-2
     adapters.merge(model.network)
     assert set(model.network.state_dict()) == names
     assert torch.allclose(logits(model), unmerged, atol=1e-5)

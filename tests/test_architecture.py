@@ -29,6 +29,7 @@ ROWS: list[set[str]] = [
         "networks.*",
         *("models", "models.logmel", "models.cnn", "models.augment", "models.folder", "models.head"),
         *("models.embedding", "models.quiet", "models.untrained"),
+        *("models.adapters", "models.layers"),
         "models.probe",
         *(
             "models.fusion",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from os import cpu_count
+from itertools import groupby
+from typing import Any
 
 import numpy as np
 
 from genre_lib.data.features import ClippedTrack, FeatureStore, Prepared
+from genre_lib.errors import AudioError
 
 CLIPS_TOGETHER = 32
 """Clips of one track after another that are embedded together."""
@@ -33,15 +36,19 @@ class EmbeddingStore(FeatureStore):
         self.embed, self.variant = embed, f"embeddings {encoder}"
 
     def prepare(
-        self, paths: Sequence[str], workers: int | None = None, progress: Callable[[int], None] | None = None
+        self,
+        paths: Sequence[str],
+        workers: int | None = None,
+        progress: Callable[[int], None] | None = None,
+        **_: Any,
     ) -> Prepared:
         """Embed what is missing, while threads decode ahead; a file that cannot be decoded is reported and left out."""
         began, names = time.perf_counter(), list(map(str, paths))
         missing = [path for path in names if not self._is_kept(path)]
         report = Prepared(kept=len(names) - len(missing))
         waiting: dict[str, np.ndarray] = {}
-        with ThreadPoolExecutor(workers or min(cpu_count() or 1, 8)) as pool:
-            for done, (path, _, fault) in enumerate(pool.map(self._try, missing), 1):
+        with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, 8)) as pool:
+            for done, (path, fault) in enumerate(pool.map(self._fault, missing), 1):
                 if fault:
                     report.failed[path] = fault
                 else:
@@ -69,10 +76,19 @@ class EmbeddingStore(FeatureStore):
         """What the encoder is given of a track: [clips, ...]."""
         return super()._track(path).clips()
 
+    def _fault(self, path: str) -> tuple[str, str]:
+        """Have a track's features in the cache; its path, and what went wrong."""
+        try:
+            self._heard(path)
+        except (AudioError, OSError) as error:
+            return path, str(error)
+        return path, ""
+
     def _embed(self, heard: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """Embeddings of several tracks' clips in one go, by track, which are then kept."""
-        if not heard:
-            return []
-        ends = np.cumsum([len(clips) for clips in heard.values()])[:-1]
-        found = np.split(self.embed(np.concatenate([*heard.values()])), ends)
+        """Embeddings of several tracks' clips, those of one length in one go, by track; they are then kept."""
+        found: list[np.ndarray] = []
+        for _, alike in groupby(heard.values(), key=lambda clips: clips.shape[1:]):
+            tracks = list(alike)
+            ends = np.cumsum([len(clips) for clips in tracks])[:-1]
+            found += np.split(self.embed(np.concatenate(tracks)), ends)
         return [self.cache.put(self._key(path, self.variant), clips) for path, clips in zip(heard, found, strict=True)]

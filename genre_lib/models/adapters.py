@@ -20,7 +20,6 @@ TARGETS = {
     "audio-spectrogram-transformer": ["q_proj", "v_proj"],
     "hubert": ["q_proj", "v_proj"],
     "wav2vec2": ["q_proj", "v_proj"],
-    "genre_musicgen": ["q_proj", "v_proj"],
 }
 """Layers that give queries and values, by model type."""
 
