@@ -166,7 +166,7 @@ def write(
         beside: of several models, for the report: the content of :class:`genre_lib.side_by_side.SideBySide`.
         charts: further figures by name, for the run.
     """
-    trained = model_card.training(_parameters(run))
+    trained = model_card.training(_parameters(run)) | _costs(run)
     for folder in {Path(folder): None for folder in model_folders if folder is not None}:
         content = {**evaluation.metrics, "training": trained or _stored_training(folder)}
         write_whole(folder / METRICS, _as_json(content))
@@ -379,6 +379,12 @@ def _note(run: Run | None, kind: str, **fields: Any) -> None:
 
 def _parameters(run: Run | None) -> dict[str, Any]:
     return {} if run is None else run.parameters()
+
+
+def _costs(run: Run | None) -> dict[str, Any]:
+    """What of its training a run measured: parameters that learned, seconds, memory and speed."""
+    result = (run.result() if run is not None else None) or {}
+    return result.get("training") or {}
 
 
 def _stored_training(folder: Path) -> dict[str, Any]:

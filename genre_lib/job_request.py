@@ -38,6 +38,8 @@ FIELDS: dict[str, str] = {"epochs": "num_epochs"} | {
     name: name
     for name in (
         *("learning_rate", "batch_size", "warmup_steps", "max_warmup_share", "final_learning_rate", "weight_decay"),
+        *("method", "lora_rank", "lora_alpha", "lora_dropout", "lora_targets", "layer_decay", "unfreeze_every"),
+        *("accumulate", "gradient_checkpointing", "compile"),
         *(
             "gradient_clip",
             "freeze",

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from genre_lib.training_config import STEPPED
+from genre_lib.training_rules import FULL, LORA, STEPPED
 
 FILE = "README.md"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -96,7 +96,8 @@ FEATURES = {
 """What a model takes beside the sound, by where it is from."""
 
 TRAINING = (
-    *("init", "num_epochs", "batch_size", "learning_rate", "warmup_steps", "weight_decay", "freeze", "solver"),
+    *("init", "method", "num_epochs", "batch_size", "accumulate", "learning_rate", "warmup_steps", "weight_decay"),
+    *("freeze", "solver", "layer_decay", "unfreeze_every", *LORA),
     *("head_penalty", "start_tags", "source_shares"),
     *("class_balance", "label_smoothing", "mixup", "ema_decay", "keep", "seed"),
     *("features", "features_learning_rate"),
@@ -108,7 +109,9 @@ def training(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """What of a training run's parameters a card tells; a head that was solved for took no steps. Empty for others."""
     if "init" not in parameters:
         return {}
-    named = [name for name in TRAINING if parameters.get("solver") != "lbfgs" or name not in STEPPED]
+    solved, method = parameters.get("solver") == "lbfgs", parameters.get("method")
+    idle = {*(STEPPED if solved else ()), *(LORA if method != "lora" else ()), *(FULL if method != "full" else ())}
+    named = [name for name in TRAINING if name not in idle]
     return {name: parameters[name] for name in named if parameters.get(name) not in (None, {}, [])}
 
 

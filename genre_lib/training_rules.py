@@ -15,6 +15,10 @@ STEPPED = (
 """Fields that say how weights are learned step by step, of which a head that is solved for knows nothing."""
 
 LORA = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets")
+"""Fields that are for ``method='lora'`` alone."""
+
+FULL = ("layer_decay", "unfreeze_every")
+"""Fields that are for ``method='full'`` alone."""
 
 
 def contradictions(config: Any) -> list[str]:
@@ -45,7 +49,7 @@ def _of_what_is_learned(config: Any) -> dict[str, bool]:
 def _of_methods(config: Any) -> dict[str, bool]:
     method, lora = config.method, _changed(config, LORA)
     allowed = {"head": (None, "backbone"), "lora": (None,), "full": (None, "none", "norms", "front")}
-    head, full = method == "head", _changed(config, ("layer_decay", "unfreeze_every"))
+    head, full = method == "head", _changed(config, FULL)
     idle = _changed(config, ("gradient_checkpointing", "compile"))
     return {
         f"method={method!r} changes a base model; leave it out with init='scratch'.": bool(method)

@@ -356,6 +356,14 @@ def test_finetune_passes_on_what_was_given(genre, asked, tiny_model: Path, tmp_p
     assert "the/model" in outcome.out
 
 
+def test_finetune_takes_a_method(genre, asked):
+    assert genre("finetune", "--data-path", "synthetic", "--method", "head", "--epochs", 2).code == 0
+    assert (asked["method"], asked["num_epochs"]) == ("head", 2)
+    outcome = genre("finetune", "--data-path", "synthetic", "--method", "lora", "--set", "freeze=front")
+    assert outcome.code == 2 and "method='lora' and freeze='front' contradict each other" in outcome.err
+    assert genre("finetune", "--data-path", "synthetic", "--method", "heads").code == 2
+
+
 def test_finetune_resumes_a_run(genre, asked, tiny_model: Path):
     run = Run.create(os.environ["RUNS_PATH"], "mine")
     run.write_parameters({"num_epochs": 5, "data_path": "synthetic", "base_model": str(tiny_model), "name": None})

@@ -11,7 +11,16 @@ from genre_lib.errors import ModelNotFound
 from genre_lib.job_request import FIELDS
 from genre_lib.settings import REPOSITORY
 from genre_lib.training_config import TrainingConfig, load_experiment
-from genre_lib.training_defaults import EXPERIMENT, FEATURES_ALONE, HEAD, WITH_FEATURES, completed
+from genre_lib.training_defaults import (
+    EMBEDDINGS,
+    EXPERIMENT,
+    FEATURES_ALONE,
+    FULL,
+    HEAD,
+    LORA,
+    WITH_FEATURES,
+    completed,
+)
 
 
 def test_our_networks_get_the_experiments_fields_and_what_was_given_wins(tiny_model: Path):
@@ -23,7 +32,9 @@ def test_our_networks_get_the_experiments_fields_and_what_was_given_wins(tiny_mo
     assert completed({}, starter) == load_experiment(HEAD)
 
 
-def test_transformers_networks_keep_the_defaults_that_suit_them(tiny_model: Path, tmp_path: Path):
+@pytest.fixture
+def transformer(tiny_model: Path, tmp_path: Path) -> Path:
+    """A folder that says it holds AST."""
     other = tmp_path / "ast"
     other.mkdir()
     for file in tiny_model.iterdir():
@@ -31,8 +42,40 @@ def test_transformers_networks_keep_the_defaults_that_suit_them(tiny_model: Path
             (other / file.name).write_bytes(file.read_bytes())
     config = json.loads((other / "config.json").read_text()) | {"model_type": "audio-spectrogram-transformer"}
     (other / "config.json").write_text(json.dumps(config))
-    assert completed({"num_epochs": 2}, other) == {"num_epochs": 2}
-    assert TrainingConfig().learning_rate == 2e-5
+    return other
+
+
+@pytest.mark.parametrize(
+    ("given", "experiment"),
+    [
+        ({}, EMBEDDINGS),
+        ({"num_epochs": 2, "seed": 1}, EMBEDDINGS),
+        ({"method": "head", "batch_size": 4}, EMBEDDINGS),
+        ({"method": "lora", "lora_rank": 4}, LORA),
+        ({"method": "full", "freeze": "none"}, FULL),
+    ],
+)
+def test_transformers_have_an_experiment_for_each_method(transformer: Path, given: dict, experiment: Path):
+    found = completed(given, transformer)
+    assert found == load_experiment(experiment) | given
+    TrainingConfig(**found)
+
+
+@pytest.mark.parametrize("given", [{"freeze": "backbone"}, {"freeze": "none", "num_epochs": 2}])
+def test_transformers_of_which_it_is_said_what_rests_keep_the_plain_defaults(transformer: Path, given: dict):
+    assert completed(given, transformer) == given
+    assert TrainingConfig(**given).learning_rate == 2e-5
+
+
+def test_the_head_of_a_transformer_can_be_solved_for(transformer: Path):
+    found = completed({"method": "head", "solver": "lbfgs"}, transformer)
+    assert TrainingConfig(**found).num_epochs == 1
+
+
+@pytest.mark.parametrize("given", [{"method": "full"}, {"method": "head"}, {"method": "head", "num_epochs": 3}])
+def test_our_networks_know_methods_too(tiny_model: Path, given: dict):
+    found = completed(given, tiny_model)
+    assert TrainingConfig(**found).method == given["method"]
 
 
 def test_without_validation_nothing_is_there_to_stop_by(tiny_model: Path):
@@ -40,7 +83,7 @@ def test_without_validation_nothing_is_there_to_stop_by(tiny_model: Path):
     assert TrainingConfig(**found).early_stopping_patience is None
 
 
-@pytest.mark.parametrize("experiment", [HEAD, EXPERIMENT, WITH_FEATURES, FEATURES_ALONE])
+@pytest.mark.parametrize("experiment", [HEAD, EXPERIMENT, WITH_FEATURES, FEATURES_ALONE, EMBEDDINGS, LORA, FULL])
 def test_every_field_of_it_may_be_set_over_http_too(experiment: Path):
     assert set(load_experiment(experiment)) <= set(FIELDS.values())
 

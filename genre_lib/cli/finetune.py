@@ -6,6 +6,7 @@ import contextlib
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from genre_lib.training_config import TrainingConfig
 
 
+class Method(StrEnum):
+    head = "head"
+    lora = "lora"
+    full = "full"
+
+
 def finetune(
     base_model: ModelOption = None,
     data_path: DataOption = None,
@@ -31,6 +38,9 @@ def finetune(
     ] = None,
     labels: Annotated[
         str | None, typer.Option(help="Of that library: genre, playlist or csv:FILE.", show_default="genre")
+    ] = None,
+    method: Annotated[
+        Method | None, typer.Option(help="What learns: the head on what each clip sounded like once, LoRA, or all.")
     ] = None,
     output_path: Annotated[Path | None, typer.Option(help="Folder to put the model in, beside the run's copy.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs to train.")] = None,
@@ -52,6 +62,7 @@ def finetune(
     fields |= assignments(set_ or [])
     given = {"base_model": base_model, "data_path": data_path, "num_epochs": epochs, "batch_size": batch_size}
     given |= {"output_path": str(output_path) if output_path else None, "strict": strict or None}
+    given |= {"method": method.value if method else None}
     fields |= {name: value for name, value in given.items() if value is not None}
     fields |= {"data_path": SYNTHETIC} if spotify_user else {}  # until it is collected
     fields = with_places(fields, settings)

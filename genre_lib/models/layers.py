@@ -17,7 +17,7 @@ LAYERS = {
 
 CONVOLUTIONS = ("hubert", "wav2vec2")
 """Model types whose first features of the sound are made by convolutions that fine-tuning lets rest, as their authors
-do (Baevski et al. 2020, arXiv:2006.11477, section 4.3; Hsu et al. 2021, arXiv:2106.07447, section IV.C)."""
+do (Baevski et al. 2020, arXiv:2006.11477; Hsu et al. 2021, arXiv:2106.07447)."""
 
 
 def layers_of(network: PreTrainedModel) -> tuple[str, nn.ModuleList]:
