@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
-from typing import Any
 
 import numpy as np
 
@@ -40,9 +39,12 @@ class EmbeddingStore(FeatureStore):
         paths: Sequence[str],
         workers: int | None = None,
         progress: Callable[[int], None] | None = None,
-        **_: Any,
+        heard_whole: Collection[str] = (),
     ) -> Prepared:
-        """Embed what is missing, while threads decode ahead; a file that cannot be decoded is reported and left out."""
+        """Embed what is missing, while threads decode ahead; a file that cannot be decoded is reported and left out.
+
+        Of every track all clips are heard, whatever ``heard_whole`` names.
+        """
         began, names = time.perf_counter(), list(map(str, paths))
         missing = [path for path in names if not self._is_kept(path)]
         report = Prepared(kept=len(names) - len(missing))
