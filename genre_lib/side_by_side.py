@@ -31,7 +31,7 @@ JSON, CSV, DIFFERENCES = "side_by_side.json", "side_by_side.csv", "differences.c
 EACH = "models"
 """Folder in the run's, with one for each model that was scored, where there are several."""
 
-TRAINING = ("method", "trainable_parameters", "seconds", "peak_memory_mib", "clips_per_second")
+TRAINING = ("method", "trainable_parameters", "seconds", "peak_memory_mib", "clips_per_second", "device")
 """What a model's ``metrics.json`` says of its training, where it was trained by a version that wrote it down."""
 
 PAIRED = ("difference", "better", "worse", "mcnemar_p")

@@ -70,7 +70,7 @@ def prediction(content: Content) -> Table:
 
 def training(content: Content) -> Table:
     """What the training of each took; dashes where its folder does not tell it."""
-    columns = ["Model", "Method", "Trained numbers", "Time", "Peak of memory", "Clips a second"]
+    columns = ["Model", "Method", "Trained numbers", "Time", "Peak of memory", "Clips a second", "On"]
     rows = [[row["model"], *_trained(row["training"])] for row in content["models"]]
     return columns, rows
 
@@ -154,6 +154,7 @@ def _plain_row(row: Content) -> dict[str, Any]:
         "training_seconds": told["seconds"],
         "training_peak_mib": told["peak_memory_mib"],
         "training_clips_per_second": told["clips_per_second"],
+        "training_device": told["device"],
     }
 
 
@@ -200,4 +201,5 @@ def _trained(told: Content) -> Sequence[str]:
         span(told["seconds"]),
         size(None if peak is None else peak * MIB),
         milliseconds(told["clips_per_second"]),
+        told["device"] or "–",
     ]

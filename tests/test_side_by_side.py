@@ -27,6 +27,7 @@ TRAINED = {
     "seconds": 4.0,
     "peak_memory_mib": 200.0,
     "clips_per_second": 31.5,
+    "device": "cpu",
 }
 
 

@@ -14,7 +14,8 @@ def score(value: float) -> dict[str, float]:
 
 
 def model(name: str, **more: Any) -> dict[str, Any]:
-    untold = dict.fromkeys(("method", "trainable_parameters", "seconds", "peak_memory_mib", "clips_per_second"))
+    told = ("method", "trainable_parameters", "seconds", "peak_memory_mib", "clips_per_second", "device")
+    untold = dict.fromkeys(told)
     known = {
         **{"model": name, "version": "ab", "kind": "genre_cnn", "base_model": None, "is_base": name == "base"},
         **{"genres": 2, "accuracy": score(0.5), "accuracy_restricted": score(0.6), "macro_f1": score(0.4)},
@@ -37,6 +38,7 @@ def content() -> dict[str, Any]:
         "seconds": 125.0,
         "peak_memory_mib": 1536.0,
         "clips_per_second": 31.46,
+        "device": "cuda",
     }
     strange = dict.fromkeys(("accuracy", "accuracy_restricted", "macro_f1", "calibration_error", "f1", "not_covered"))
     return {
@@ -76,8 +78,8 @@ def test_prediction_and_training(content):
     assert rows[0] == ["base", "12.5", "12.0 to 13.2", "80.0", "3.00 MiB", "786 k", "3.00 MiB"]
     assert len(columns) == 7
     columns, rows = tables.training(content)
-    assert rows[0] == ["base", *["–"] * 5]
-    assert rows[1] == ["lora", "lora", "295 k", "2 min 5 s", "1.50 GiB", "31.5"]
+    assert rows[0] == ["base", *["–"] * 6]
+    assert rows[1] == ["lora", "lora", "295 k", "2 min 5 s", "1.50 GiB", "31.5", "cuda"]
 
 
 def test_a_gpu_tells_its_peak(content):

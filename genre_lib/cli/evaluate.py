@@ -90,6 +90,8 @@ def _print_side_by_side(found: SideBySide) -> None:
             write_text("\n")
             print_table(columns, rows)
     write_text("".join(f"\n{name} knows none of these genres.\n" for name in tables.not_comparable(content)))
+    unknown = tables.partly(content).items()
+    write_text("".join(f"\n{name} does not know {genres}; they count as wrong for it.\n" for name, genres in unknown))
     write_text(f"\n{tables.measured(content)}\n\n")
 
 
