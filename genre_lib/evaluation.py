@@ -109,7 +109,7 @@ def evaluate(
 
     Genres are matched by their canonical names. Tracks of a genre that the model does not know count as wrong, and
     ``metrics["not_covered"]`` names them; tracks that cannot be decoded are in no score, and ``metrics["failed"]``
-    counts them.
+    counts them. Generated tracks are never scored.
 
     Args:
         split: ``train``, ``valid``, ``test`` or ``all``; if None, test where there is one, else valid, else all.
@@ -135,12 +135,12 @@ def evaluate(
 
 
 def tracks_of(catalogue: Catalogue, split: str) -> Catalogue:
-    """The tracks of a split, or :data:`ALL_TRACKS`.
+    """The tracks of a split, or :data:`ALL_TRACKS`, without generated ones.
 
     Raises:
-        CatalogueInvalid: the split is empty.
+        CatalogueInvalid: there are none.
     """
-    return catalogue if split == ALL_TRACKS else catalogue.split(split)
+    return (catalogue if split == ALL_TRACKS else catalogue.split(split)).real()
 
 
 def default_split(catalogue: Catalogue) -> str:

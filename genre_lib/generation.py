@@ -38,14 +38,22 @@ class Clip:
         return cls(prompt(genre, seed), seed, path)
 
 
+def folder_name(words: str) -> str:
+    """Words as the name of a folder, or as the beginning of a file's.
+
+    >>> folder_name("Drum & Bass")
+    'drum_bass'
+    """
+    return re.sub(r"[^\w]+", "_", clean(words)).strip("_")[:60] or "clip"
+
+
 def file_name(words: str, seed: int) -> str:
     """A file's name for what a clip is to be.
 
     >>> file_name("Drum & Bass", 3)
     'drum_bass-3.wav'
     """
-    plain = re.sub(r"[^\w]+", "_", clean(words)).strip("_")[:60]
-    return f"{plain or 'clip'}-{seed}.wav"
+    return f"{folder_name(words)}-{seed}.wav"
 
 
 def write(

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from genre_lib.data.generated import generator_of
 from genre_lib.training_rules import FULL, LORA, STEPPED
 
 FILE = "README.md"
@@ -57,6 +58,13 @@ SOURCES: dict[str, Source] = {
 }
 """Public sets by the name that a catalogue's ``source`` column gives them."""
 
+MADE = Source(
+    "Generated clips",
+    "made from prompts by {generator}, for training alone",
+    "that of the generator's weights (MusicGen's: CC BY-NC 4.0)",
+    True,
+)
+
 
 def render(folder: Path, metrics: Mapping[str, Any]) -> str:
     """The card of the model in ``folder``, as Markdown with YAML front matter.
@@ -84,6 +92,7 @@ def render(folder: Path, metrics: Mapping[str, Any]) -> str:
         per_source=per_source(metrics),
         sources=[_row(name, splits) for name, splits in metrics["data"]["sources"].items()],
         inherited=[_describe(name) for name in metrics["data"]["inherited_sources"]],
+        generated=generated_clips(metrics["data"]),
         fair_use=fair_use(metrics["data"]),
         training=metrics.get("training") or {},
     )
@@ -163,6 +172,11 @@ def fair_use(data: Mapping[str, Any]) -> dict[str, Any]:
     return {"kind": "stated" if data["licences"] else "free", "because": list(data["licences"])}
 
 
+def generated_clips(data: Mapping[str, Any]) -> int:
+    """How many of the train tracks a model made."""
+    return sum(splits.get("train", 0) for name, splits in data["sources"].items() if generator_of(name) is not None)
+
+
 def inherited_sources(base_folder: Path | None) -> list[str]:
     """Names of the sources that a base model, and its own base, learned from; read from its ``metrics.json``."""
     try:
@@ -179,6 +193,9 @@ def genres_of(config: Mapping[str, Any]) -> list[str]:
 
 
 def _describe(name: str) -> Source:
+    generator = generator_of(name)
+    if generator is not None:
+        return replace(MADE, origin=MADE.origin.format(generator=generator or "a model"))
     known = SOURCES.get(name.split("-")[0] if name.startswith("synthetic") else name)
     return known or Source(name or "unnamed", "a catalogue of the user's own", "not stated", False)
 

@@ -18,6 +18,7 @@ from genre_lib.data.check import check
 from genre_lib.data.datamodule import FeatureRows, GenreDataModule, Store
 from genre_lib.data.embeddings import EmbeddingStore
 from genre_lib.data.features import FeatureStore, Prepared
+from genre_lib.data.generated import rows_of
 from genre_lib.data.opening import open_catalogue
 from genre_lib.data.soundless import SoundlessStore
 from genre_lib.errors import CatalogueInvalid, ConfigurationError, ModelExists
@@ -177,7 +178,7 @@ def encoder_of(model: GenreModel, device: str, precision: str) -> Callable[[np.n
 
 
 def _tracks(catalogue: Catalogue, split: str) -> pd.DataFrame:
-    return catalogue.tracks[catalogue.tracks["split"] == split]
+    return rows_of(catalogue.tracks, split)
 
 
 def _without(tracks: pd.DataFrame, prepared: Prepared, run: Run) -> pd.DataFrame:

@@ -23,6 +23,7 @@ ROWS: list[set[str]] = [
             "data.splits",
             "data.check",
             "data.fingerprint",
+            "data.generated",
             "data.opening",
             "data.synthetic",
         ),
@@ -44,7 +45,7 @@ ROWS: list[set[str]] = [
     {
         *("data.features", "data.embeddings", "data.feature_table", "data.soundless", "data.datamodule"),
         *("models.classifier", "inference", "runs", "registry", "pretrained", "download"),
-        "generation",
+        *("generation", "data.fill"),
     },
     {
         "training",

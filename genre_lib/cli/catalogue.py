@@ -1,4 +1,4 @@
-"""``genre catalogue``: make and check the table of tracks."""
+"""``genre catalogue``: make, check and fill up the table of tracks."""
 
 from __future__ import annotations
 
@@ -10,13 +10,25 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genre_lib.cli.console import print_table, progress_bar, require_writable, say, shown, write_text
+from genre_lib.cli.generate import (
+    BatchOption,
+    DeviceOption,
+    GeneratorOption,
+    GuidanceOption,
+    SecondsOption,
+    TemperatureOption,
+    TopKOption,
+)
+from genre_lib.cli.options import get_settings
+from genre_lib.errors import ConfigurationError
 from genre_lib.wording import counted
 
 if TYPE_CHECKING:
     from genre_lib.data.check import Finding
+    from genre_lib.data.fill import Filling
 
 
-app = typer.Typer(help="Make and check the table of tracks that training starts from.", no_args_is_help=True)
+app = typer.Typer(help="Make, check and fill up the table of tracks that training starts from.", no_args_is_help=True)
 
 
 class How(StrEnum):
@@ -79,6 +91,62 @@ def catalogue_check(
     say(", ".join(counted(number, noun) for noun, number in numbers.items()) + ".")
     if strict and errors:
         raise typer.Exit(1)
+
+
+@app.command("fill")
+def catalogue_fill(
+    source: Annotated[str, typer.Argument(help="The CSV, or a folder of music.", metavar="CATALOGUE")],
+    per_genre: Annotated[int, typer.Option(min=1, help="Train tracks that a genre shall have at least.")],
+    output: Annotated[Path, typer.Option(help="The CSV to write: the tracks that there are, and the clips.")],
+    model: GeneratorOption = "musicgen",
+    clips: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the clips; those in it already are taken.", show_default="beside --output"),
+    ] = None,
+    genre: Annotated[list[str] | None, typer.Option(help="A genre to fill, several times for several.")] = None,
+    seconds: SecondsOption = 10.0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of each genre's first clip, and of drawn splits.")] = 0,
+    guidance_scale: GuidanceOption = 3.0,
+    temperature: TemperatureOption = 1.0,
+    top_k: TopKOption = 250,
+    batch_size: BatchOption = 4,
+    device: DeviceOption = "auto",
+) -> None:
+    """Fill up small genres with clips by MusicGen: for training alone, and marked so in the column source."""
+    from genre_lib import registry
+    from genre_lib.data.catalogue import genre_name
+    from genre_lib.data.fill import fill, plan
+    from genre_lib.data.opening import open_catalogue
+    from genre_lib.files import can_be_made
+    from genre_lib.models.generator import Generator, Sampling, require_length
+
+    require_writable(output)
+    place = clips or output.with_name(f"{output.stem}_generated")
+    if not can_be_made(place / "clip.wav"):
+        raise ConfigurationError(f"--clips {place}: no folder can be made there; choose another.")
+    require_length(seconds)
+    sampling = Sampling(guidance_scale, temperature, top_k)
+    folder = registry.resolve(model, get_settings())
+    with progress_bar("listening for repeats") as bar:
+        found = open_catalogue(source, seed, lambda done, total: bar(done, total))
+    generator = Generator.from_folder(folder, device)
+    chosen = [genre_name(name) for name in genre] if genre else None
+    filling = plan(found, generator, per_genre, place, seconds, sampling, seed, chosen)
+    say(told(filling))
+    with progress_bar("making music") as bar:
+        fill(filling, generator, sampling, batch_size, bar).write(output)
+    say(f"{counted(len(filling.filled()), 'track')}: {output}.")
+
+
+def told(filling: Filling) -> str:
+    """What is going to be made, in a sentence."""
+    wanted = sum(filling.lacking.values())
+    if not wanted:
+        return "Every genre has train tracks enough; no clip is added."
+    each = ", ".join(f"{genre} {number}" for genre, number in filling.lacking.items())
+    made = wanted - len(filling.missing)
+    there = f"; {made} of them {'is' if made == 1 else 'are'} there already" if made else ""
+    return f"{counted(wanted, 'clip')} of {filling.seconds:g} s to add ({each}){there}."
 
 
 def finding_row(finding: Finding) -> str:

@@ -1,9 +1,9 @@
 """A catalogue: the table of tracks that everything else starts from, and the ways to make one.
 
 A row is a track: ``path`` (absolute), ``genre``, ``artist`` ("" where unknown), ``split`` ("train", "valid", "test", or
-"" where none is given yet) and ``source`` (where it came from). ``title``, ``album``, ``date``, ``isrc``, ``tag_genre``
-(the genre that the file's own tag names) and ``duration`` (seconds) stand beside them where they are known, and any
-other column is kept as it came.
+"" where none is given yet) and ``source`` (where it came from; ``generated:…`` where a model made it). ``title``,
+``album``, ``date``, ``isrc``, ``tag_genre`` (the genre that the file's own tag names) and ``duration`` (seconds) stand
+beside them where they are known, and any other column is kept as it came.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import pandas as pd
 
 from genre_lib import audio, labels
 from genre_lib.data import synthetic
+from genre_lib.data.generated import are_generated, rows_of
 from genre_lib.data.splits import SPLITS
 from genre_lib.data.tags import TAGS, read_tags
 from genre_lib.errors import CatalogueInvalid, CatalogueNotFound, first_line
@@ -80,12 +81,12 @@ class Catalogue:
         return [name for name in SPLITS if name in present]
 
     def split(self, name: str) -> Catalogue:
-        """The tracks of one split.
+        """The tracks of one split; generated ones are train's alone.
 
         Raises:
             CatalogueInvalid: no track stands in it.
         """
-        chosen = self.tracks[self.tracks["split"] == name]
+        chosen = rows_of(self.tracks, name)
         if chosen.empty:
             came = ", ".join(self.splits) or "no splits yet"
             raise CatalogueInvalid(f"The catalogue has no tracks in the split {name!r}; it has {came}.")
@@ -99,8 +100,24 @@ class Catalogue:
         """
         return Catalogue(self.tracks[self.tracks["genre"].isin(list(genres))])
 
+    def real(self) -> Catalogue:
+        """The tracks that are no generated ones.
+
+        Raises:
+            CatalogueInvalid: all are generated.
+        """
+        made = are_generated(self.tracks["source"])
+        if made.all():
+            raise CatalogueInvalid(
+                f"All {counted(len(self), 'track')} are generated; they say nothing of how well a model knows music."
+            )
+        return Catalogue(self.tracks[~made])
+
     def summary(self) -> pd.DataFrame:
-        """Per genre (the index): tracks, artists, tracks without an artist, hours, and tracks in each split."""
+        """Per genre (the index): tracks, artists, tracks without an artist, hours, and tracks in each split.
+
+        Where there are generated tracks, their number too.
+        """
         grouped = self.tracks.groupby("genre")
         table = pd.DataFrame({"tracks": grouped.size()})
         table["artists"] = grouped["artist"].agg(lambda artists: artists[artists != ""].nunique())
@@ -109,6 +126,9 @@ class Catalogue:
             table["hours"] = grouped["duration"].sum() / 3600
         for name in self.splits:
             table[name] = (self.tracks["split"] == name).groupby(self.tracks["genre"]).sum()
+        made = are_generated(self.tracks["source"])
+        if made.any():
+            table["generated"] = made.groupby(self.tracks["genre"]).sum()
         return table
 
     def write(self, csv_path: Path | str) -> Path:

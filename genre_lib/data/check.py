@@ -1,8 +1,9 @@
 """Look at a catalogue before it trains: everything that is wrong with it, at once and with paths.
 
 Errors make scores wrong or a track useless: a file that does not decode, an artist or a recording in two splits, a
-recording under two genres. Warnings are worth knowing: a track shorter than it claims, a recording twice in one
-split, an artist under two genres, a tag that names another genre, a genre too small to split.
+recording under two genres, a generated track that is to be scored. Warnings are worth knowing: a track shorter than it
+claims, a recording twice in one split, an artist under two genres, a tag that names another genre, a genre too small
+to split.
 
 A catalogue is ``ok`` when it has no errors. A strict run calls :meth:`CheckReport.raise_if_errors` and so refuses to
 begin on any error, and on warnings never; a run that is not strict tells them all and goes on with
@@ -27,6 +28,7 @@ from genre_lib.cache import ArrayCache, combine, content_digest
 from genre_lib.data import fingerprint
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.fingerprint import Fingerprint, Match
+from genre_lib.data.generated import are_generated
 from genre_lib.data.splits import artist_key, group_numbers
 from genre_lib.data.tags import read_tags
 from genre_lib.errors import AudioError, AudioNotFound, CatalogueInvalid, CatalogueLeaks
@@ -40,6 +42,7 @@ SEVERITIES: dict[str, Severity] = {
     "duplicate_across_splits": "error",
     "recording_under_two_genres": "error",
     "artist_in_two_splits": "error",
+    "generated_outside_train": "error",
     "one_genre": "error",
     "cannot_be_split": "error",
     "truncated": "warning",
@@ -173,6 +176,7 @@ def check(
         *repeated(tracks, found),
         *artists_in_two(tracks, "split"),
         *artists_in_two(tracks, "genre"),
+        *generated_outside_train(tracks),
         *disagreeing_tags(tracks),
         *small_classes(tracks, copies),
     ]
@@ -287,6 +291,17 @@ def artists_in_two(tracks: pd.DataFrame, column: Literal["split", "genre"]) -> I
             yield Finding(f"artist_in_two_{column}s", f"{name} stands in {counts}.", list(rows["path"]))
 
 
+def generated_outside_train(tracks: pd.DataFrame) -> Iterator[Finding]:
+    wrong = tracks[are_generated(tracks["source"]) & tracks["split"].isin(["valid", "test"])]
+    for split, rows in wrong.groupby("split"):
+        yield Finding(
+            "generated_outside_train",
+            f"{counted(len(rows), 'generated track')} in {split}, first {Path(rows['path'].iloc[0]).name}; they are "
+            "for train alone, and are left out of scores.",
+            list(rows["path"]),
+        )
+
+
 def several(values: pd.Series) -> list[str]:
     """The sorted values if there are two or more; "" is none."""
     different = sorted(set(values) - {""})
@@ -328,6 +343,7 @@ def small_classes(tracks: pd.DataFrame, copies: list[list[str]]) -> Iterator[Fin
                 message = f"{genre} has {counted(len(rows), 'track')} and none in {' and '.join(missing)}."
                 yield Finding("class_too_small", message, list(rows["path"]))
         return
+    tracks = tracks[~are_generated(tracks["source"])]
     for genre, rows in tracks.assign(group=group_numbers(tracks, copies)).groupby("genre"):
         if rows["group"].nunique() < NEEDED_GROUPS:
             artists = counted(rows["group"].nunique(), "artist")

@@ -4,6 +4,7 @@ A network that has heard an artist recognises the recording studio rather than t
 same artist are too good (Flexer 2007, "A closer look on artist filters for musical genre classification"). Whole
 groups are therefore placed: all tracks of an artist, and all copies of a recording. It is the greedy placement of
 scikit-learn's StratifiedGroupKFold, with fractions in place of folds, and a repair that gives every split every genre.
+Generated tracks are put into train, and count in no share.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import pandas as pd
 from scipy import sparse
 
 from genre_lib import labels
+from genre_lib.data.generated import are_generated
 from genre_lib.errors import CatalogueInvalid, ConfigurationError
 
 SPLITS: tuple[str, ...] = ("train", "valid", "test")
@@ -58,15 +60,24 @@ def assign(
         ConfigurationError: the fractions are no three shares that add up to one.
     """
     table = catalogue.tracks.copy()
+    made = are_generated(table["source"])
+    table.loc[made & (table["split"] == ""), "split"] = "train"
+    if not made.all():
+        table.loc[~made, "split"] = splits_of(table[~made].copy(), fractions, seed, groups or [])
+    return replace(catalogue, tracks=table)
+
+
+def splits_of(table: pd.DataFrame, fractions: Sequence[float], seed: int, groups: Iterable[Sequence[str]]) -> pd.Series:
+    """The split of each of these tracks, none of which is generated; see :func:`assign`."""
     shares = shares_of(table, fractions)
-    table["group"] = group_numbers(table, groups or [])
+    table["group"] = group_numbers(table, groups)
     follow_given(table)
     free = table["split"] == ""
     if free.all():
         require_groups(table, list(shares))
     if free.any():
         table.loc[free, "split"] = table.loc[free, "group"].map(place(table, shares, seed))
-    return replace(catalogue, tracks=table.drop(columns="group"))
+    return table["split"]
 
 
 def require_splits(catalogue: Tracks) -> None:
@@ -75,7 +86,7 @@ def require_splits(catalogue: Tracks) -> None:
     Raises:
         CatalogueInvalid: no track has a split, and a genre has too few artists for one.
     """
-    table = catalogue.tracks.copy()
+    table = catalogue.tracks[~are_generated(catalogue.tracks["source"])].copy()
     if (table["split"] == "").all():
         table["group"] = group_numbers(table, [])
         require_groups(table, list(SPLITS))
