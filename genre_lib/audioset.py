@@ -22,6 +22,9 @@ from genre_lib.taxonomy import COARSE
 
 TABLE = Path(__file__).with_name("audioset.csv")
 
+CLASSES = 527
+"""How many there are in all."""
+
 BESIDE = ("Music", "Speech")
 """Two of the classes outside the branch: who has these and all of the branch has AudioSet's classes."""
 

@@ -7,6 +7,7 @@ al., "Model Cards for Model Reporting", FAT* 2019 (arXiv:1810.03993).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from genre_lib.data.generated import generator_of
+from genre_lib.registry import source_of
 from genre_lib.training_rules import FULL, LORA, STEPPED
 
 FILE = "README.md"
@@ -23,6 +25,10 @@ TEMPLATES = Path(__file__).parent / "templates"
 TEMPLATE = "model_card.md.j2"
 RESEARCH_WORDS = ("-nc", "noncommercial", "non-commercial", "research")
 """Parts of a licence's name that forbid commercial use."""
+
+NOT_STATED = "not stated"
+DOWNLOADED = re.compile(r"([\w.-]+/[\w.-]+) \((.*)\)")
+"""A base that was downloaded, with its licence, among the sources that a model inherits."""
 
 
 @dataclass(frozen=True)
@@ -178,12 +184,19 @@ def generated_clips(data: Mapping[str, Any]) -> int:
 
 
 def inherited_sources(base_folder: Path | None) -> list[str]:
-    """Names of the sources that a base model, and its own base, learned from; read from its ``metrics.json``."""
-    try:
-        data = json.loads((Path(base_folder or "") / "metrics.json").read_text("utf-8"))["data"]
-    except (OSError, ValueError, KeyError, TypeError):
+    """Names of the sources that a base model, and its own base, learned from; read from its ``metrics.json``.
+
+    Of a base that was downloaded, its repository with its licence, which holds for what is made of it, too.
+    """
+    if base_folder is None:
         return []
-    return sorted({*data.get("sources", {}), *data.get("inherited_sources", [])})
+    source = source_of(base_folder)
+    downloaded = [f"{source['repo']} ({source.get('licence') or NOT_STATED})"] if "repo" in source else []
+    try:
+        data = json.loads((Path(base_folder) / "metrics.json").read_text("utf-8"))["data"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return downloaded
+    return sorted({*data.get("sources", {}), *data.get("inherited_sources", []), *downloaded})
 
 
 def genres_of(config: Mapping[str, Any]) -> list[str]:
@@ -197,7 +210,11 @@ def _describe(name: str) -> Source:
     if generator is not None:
         return replace(MADE, origin=MADE.origin.format(generator=generator or "a model"))
     known = SOURCES.get(name.split("-")[0] if name.startswith("synthetic") else name)
-    return known or Source(name or "unnamed", "a catalogue of the user's own", "not stated", False)
+    if downloaded := DOWNLOADED.fullmatch(name):
+        repo, said = downloaded.groups()
+        research_only = any(word in said.casefold() for word in RESEARCH_WORDS)
+        return Source(f"what {repo} had learned from", "its card on the hub", f"weights: {said}", research_only)
+    return known or Source(name or "unnamed", "a catalogue of the user's own", NOT_STATED, False)
 
 
 def _row(name: str, splits: Mapping[str, int]) -> dict[str, Any]:

@@ -182,6 +182,13 @@ def test_libraries_enter_through_their_doorway(library: str):
     assert not strays, f"{library} enters through {sorted(DOORWAYS[library])} only; call those from {sorted(strays)}"
 
 
+def test_only_the_download_command_reaches_a_model_hub():
+    ways = {name: {m for m in MODULES if name in {n for n, _ in own_imports(m)}} for name in ("hub", "download")}
+    assert ways == {"hub": {"pretrained", "download", "cli.download"}, "download": {"cli.download"}}, (
+        "models are fetched by `genre models download` alone; all else works without a network"
+    )
+
+
 def test_relative_imports_are_not_used():
     relative = [
         f"{module}:{node.lineno}"

@@ -374,7 +374,14 @@ def test_an_encoder_is_listed_as_one_and_predicts_nothing(hub, settings):
 # --- the command
 
 
-def command(server: HubServer, settings: Settings, *arguments: str, file_bytes: int = 0, **environment: str):
+def command(
+    server: HubServer,
+    settings: Settings,
+    *arguments: str,
+    file_bytes: int = 0,
+    stdin: int = subprocess.DEVNULL,
+    **environment: str,
+):
     """Run ``genre models`` in a process of its own."""
 
     def limited() -> None:
@@ -386,7 +393,7 @@ def command(server: HubServer, settings: Settings, *arguments: str, file_bytes: 
     return subprocess.run(
         [sys.executable, "-m", "genre_lib.cli", "models", *arguments],
         env=inherited | places | {"HF_ENDPOINT": server.url} | environment,
-        capture_output=True, text=True, preexec_fn=limited, cwd=settings.models_path.parent, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, preexec_fn=limited, cwd=settings.models_path.parent, stdin=stdin,
     )  # fmt: skip
 
 
@@ -431,6 +438,15 @@ def test_the_command_ends_in_a_sentence_and_leaves_nothing_half(server, settings
     full = command(server, settings, "download", "hubert", file_bytes=9000)
     assert is_sentence(full, 1, "is full (File too large); make room") and left(settings) == [".downloads"]
     assert command(server, settings, "download", "hubert").returncode == 0 and left(settings) == ["hubert"]
+
+
+@pytest.mark.parametrize(("answer", "code", "files"), [("n", 130, []), ("y", 0, ["hubert"])])
+def test_in_a_terminal_it_asks_first(server, settings, answer, code, files):
+    terminal, its_end = os.openpty()
+    os.write(terminal, f"{answer}\n".encode())
+    done = command(server, settings, "download", "hubert", stdin=its_end)
+    assert done.returncode == code and "Fetch? [Y/n]" in done.stdout and left(settings) == files
+    assert "licence: apache-2.0" in done.stderr
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="a small disk can be mounted by root alone")

@@ -132,3 +132,16 @@ def test_of_training_a_card_tells_what_was_done_and_no_place():
     solved = model_card.training(asked | {"solver": "lbfgs", "head_penalty": 30.0, "start_tags": {}})
     assert solved == shown | {"solver": "lbfgs", "head_penalty": 30.0}
     assert model_card.training({"model": "mine", "seed": 0}) == {}
+
+
+@pytest.mark.parametrize(
+    ("licence", "kind"), [("cc-by-nc-4.0", "research"), ("apache-2.0", "unknown"), ("", "unknown")]
+)
+def test_the_licence_of_a_downloaded_base_is_told(tmp_path, licence, kind):
+    (tmp_path / "source.json").write_text(json.dumps({"repo": "ann/base", "licence": licence}))
+    names = model_card.inherited_sources(tmp_path)
+    assert names == [f"ann/base ({licence or 'not stated'})"]
+    told = model_card.fair_use(data("my music", inherited=tuple(names)))
+    assert told["kind"] == kind and (kind == "unknown" or told["because"] == ["what ann/base had learned from"])
+    (tmp_path / "metrics.json").write_text('{"data": {"sources": {"gtzan": {}}}}')
+    assert model_card.inherited_sources(tmp_path) == [*names, "gtzan"]

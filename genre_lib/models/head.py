@@ -8,11 +8,9 @@ import torch
 from torch import nn
 from transformers import PreTrainedModel
 
+from genre_lib.audioset import genre_classes
 from genre_lib.errors import ConfigurationError, ModelInvalid
 from genre_lib.labels import canonical, clean
-
-AUDIOSET_CLASSES = 527
-"""What the published AST tells apart: Gemmeke et al., "Audio Set", ICASSP 2017."""
 
 
 def backbone(network: PreTrainedModel) -> nn.Module:
@@ -66,7 +64,8 @@ def is_tagger(network: PreTrainedModel) -> bool:
 
     What was trained on AudioSet does so, and does not say it in its configuration.
     """
-    if network.config.problem_type is None and network.config.num_labels == AUDIOSET_CLASSES:
+    labels: dict[int, str] = dict(network.config.id2label or {})  # type: ignore[assignment]
+    if network.config.problem_type is None and genre_classes([labels[row] for row in sorted(labels)]) is not None:
         return True
     return network.config.problem_type == "multi_label_classification"
 

@@ -35,8 +35,8 @@ from transformers import (
     Wav2Vec2ForSequenceClassification,
 )
 
+from genre_lib.audioset import BESIDE, CLASSES, read_table
 from genre_lib.errors import ConfigurationError
-from genre_lib.models.head import AUDIOSET_CLASSES
 from genre_lib.models.quiet import QuietTransformers
 
 TINY = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32}
@@ -137,7 +137,7 @@ def make(family: str, size: str, folder: Path | str, genres: Sequence[str] = (),
 def _make(family: Family, size: str, folder: Path, genres: Sequence[str], fields: dict[str, Any]) -> Path:
     labels = list(genres)
     if not labels and family.config is ASTConfig:
-        labels = [f"AudioSet class {number}" for number in range(AUDIOSET_CLASSES)]
+        labels = audioset_labels()
     names = {"id2label": dict(enumerate(labels)), "label2id": {label: row for row, label in enumerate(labels)}}
     shape = (family.tiny if size == "tiny" else {}) | {
         name: value for name, value in family.fields.items() if size == "base" or name != "num_hidden_layers"
@@ -149,6 +149,12 @@ def _make(family: Family, size: str, folder: Path, genres: Sequence[str], fields
     network.save_pretrained(folder)
     family.extractor(config).save_pretrained(folder)
     return folder
+
+
+def audioset_labels() -> list[str]:
+    """As many labels as AudioSet has classes, and among them those of music's genres by their names."""
+    named = [*BESIDE, *read_table()]
+    return [*named, *(f"Sound {number}" for number in range(len(named), CLASSES))]
 
 
 def _make_musicgen(size: str, folder: Path, genres: Sequence[str]) -> Path:
