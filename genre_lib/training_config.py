@@ -145,8 +145,17 @@ class TrainingConfig(BaseModel):
     )
 
     # A network from scratch
-    architecture: dict[str, Any] = Field({}, description="Fields of GenreCNNConfig, for init='scratch'.")
-    feature_extractor: dict[str, Any] = Field({}, description="Fields of LogMelFeatureExtractor, for init='scratch'.")
+    architecture: dict[str, Any] = Field(
+        {},
+        description="For init='scratch': fields of the network's configuration, and its model_type, which is genre_cnn "
+        "where none is named, or audio-spectrogram-transformer, hubert or wav2vec2.",
+    )
+    feature_extractor: dict[str, Any] = Field({}, description="Fields of its feature extractor, for init='scratch'.")
+    normalize: Literal["model", "data"] | None = Field(
+        None,
+        description="Whose mean and deviation AST's filterbank is brought by: the base model's, or the train tracks'; "
+        "none: the train tracks' with init='scratch', else the base model's.",
+    )
 
     # When to look, and what to keep
     evaluation_strategy: Literal["epoch", "steps", "no"] = Field(

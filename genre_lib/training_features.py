@@ -20,7 +20,7 @@ from genre_lib.networks.fusion_features import FEATURES, bin_edges, feature_row
 from genre_lib.runs import Run
 from genre_lib.settings import get_settings
 from genre_lib.training_config import TrainingConfig
-from genre_lib.training_network import check_names
+from genre_lib.training_scratch import check_names
 
 NETWORK = ("width", "depth", "members", "dropout", "one_dropout")
 """What may be said of the network over the features."""

@@ -27,6 +27,7 @@ from genre_lib.models.classifier import CLIPS_AT_ONCE
 from genre_lib.models.embedding import embed
 from genre_lib.models.folder import GenreModel
 from genre_lib.networks.folder import in_fast_layout
+from genre_lib.networks.front_ends import Filterbank, front_end_of
 from genre_lib.runs import Run
 from genre_lib.settings import get_settings
 from genre_lib.training_config import TrainingConfig
@@ -117,8 +118,10 @@ def clips_of(
     features: FeatureRows | None = None,
 ) -> tuple[Prepared, GenreDataModule]:
     """Features of all tracks, computed where the cache has none, and clips from them."""
-    store: Store = SoundlessStore() if config.without_sound else store_of(config, model)
     train, valid = _tracks(catalogue, "train"), _tracks(catalogue, "valid")
+    if by_data(config, model):
+        _normalise(config, model, list(train["path"]), run)
+    store: Store = SoundlessStore() if config.without_sound else store_of(config, model)
     paths = [*train["path"], *valid["path"]]
     tell = run.telling("tracks_loaded")
     whole = paths if config.solver == "lbfgs" else list(valid["path"])
@@ -146,20 +149,50 @@ def clips_of(
     return prepared, data
 
 
+def by_data(config: TrainingConfig, model: GenreModel) -> bool:
+    """Whether the extractor's mean and deviation are to be those of the train tracks.
+
+    Raises:
+        ConfigurationError: that was asked for, and it has none.
+    """
+    has_any = isinstance(front_end_of(model.extractor), Filterbank)
+    if config.normalize == "data" and not has_any:
+        raise ConfigurationError(
+            f"normalize='data' is for AST's filterbank, and {type(model.extractor).__name__} makes none; leave it out."
+        )
+    unsaid = config.normalize is None and not {"mean", "std"} & set(config.feature_extractor)
+    return has_any and (config.normalize == "data" or (unsaid and config.init == "scratch"))
+
+
+def _normalise(config: TrainingConfig, model: GenreModel, paths: list[str], run: Run) -> None:
+    """Give the model's extractor the mean and the deviation of the tracks' filterbanks, as AST's authors did."""
+    extractor: Any = model.extractor
+    store, tell = _features_of(config, model), run.telling("tracks_loaded")
+    failed = store.prepare(paths, progress=lambda done: tell(done, len(paths))).failed
+    heard = [path for path in paths if path not in failed]
+    if heard:
+        extractor.mean, extractor.std, extractor.do_normalize = *store.moments(heard), True
+        run.event("normalisation_measured", mean=extractor.mean, std=extractor.std, tracks=len(heard))
+
+
 def store_of(config: TrainingConfig, model: GenreModel) -> FeatureStore:
     """Where the clips of the model's length come from; for ``method='head'`` these are what its encoder hears."""
+    store = _features_of(config, model)
+    if config.method != "head":
+        return store
+    precision = precision_of(config)
+    hear = encoder_of(model, device_of(config), precision)
+    return EmbeddingStore(store, hear, f"{model.version} {precision}")
+
+
+def _features_of(config: TrainingConfig, model: GenreModel) -> FeatureStore:
     settings = get_settings()
     cache = ArrayCache(
         Path(config.cache_path or settings.cache_path) / "features",
         settings.cache_max_bytes if config.cache_max_bytes is None else config.cache_max_bytes,
     )
     limits = audio.Limits(settings.max_audio_bytes, settings.max_audio_seconds)
-    store = FeatureStore(model.extractor, cache, model.inference.clip_seconds, model.inference.hop_seconds, limits)
-    if config.method != "head":
-        return store
-    precision = precision_of(config)
-    hear = encoder_of(model, device_of(config), precision)
-    return EmbeddingStore(store, hear, f"{model.version} {precision}")
+    return FeatureStore(model.extractor, cache, model.inference.clip_seconds, model.inference.hop_seconds, limits)
 
 
 def encoder_of(model: GenreModel, device: str, precision: str) -> Callable[[np.ndarray], np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from dataclasses import fields
 from typing import Any, NamedTuple
 
@@ -12,16 +11,15 @@ from genre_lib.errors import ConfigurationError
 from genre_lib.models import adapters, folder
 from genre_lib.models.augment import LogMelAugment
 from genre_lib.models.classifier import Recipe
-from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
 from genre_lib.models.folder import GenreModel, InferenceSettings
 from genre_lib.models.head import is_tagger, with_genres, with_genres_of_tags
 from genre_lib.models.layers import rests_in_front
 from genre_lib.models.logmel import LogMelFeatureExtractor
+from genre_lib.networks.front_ends import front_end_of
 from genre_lib.settings import get_settings
-from genre_lib.training_config import TrainingConfig, nearest
+from genre_lib.training_config import TrainingConfig
 from genre_lib.training_inputs import Subclasses
-
-SCRATCH_CLIP_SECONDS = 3.0
+from genre_lib.training_scratch import from_scratch
 
 
 class Built(NamedTuple):
@@ -40,7 +38,9 @@ class Built(NamedTuple):
 def build(config: TrainingConfig, genres: list[str], subclasses: Subclasses) -> Built:
     """The network as the configuration describes it, from a base model or from nothing."""
     if config.init == "scratch":
-        return Built(_from_scratch(config, genres, subclasses), [])
+        model = from_scratch(config, genres, subclasses)
+        _check_clip(model)
+        return Built(model, [])
     settings = get_settings()
     source = registry.resolve(config.base_model, settings) if config.base_model else settings.model_path
     model = folder.load_base(source)
@@ -54,6 +54,7 @@ def build(config: TrainingConfig, genres: list[str], subclasses: Subclasses) -> 
     model.inference = InferenceSettings(clip, hop)
     if config.method == "lora":
         adapters.add(model.network, config.lora_rank, config.lora_alpha, config.lora_dropout, config.lora_targets)
+    _check_clip(model)
     return Built(model, copied or [genre for genre in genres if genre in model.genres], from_tags)
 
 
@@ -64,26 +65,20 @@ def _with_head(config: TrainingConfig, model: GenreModel, genres: list[str], fro
     return with_genres(model.network, genres)
 
 
-def _from_scratch(config: TrainingConfig, genres: list[str], subclasses: Subclasses) -> GenreModel:
-    check_names("architecture", config.architecture, [field.name for field in fields(GenreCNNConfig)])
-    known = [name for name in inspect.signature(LogMelFeatureExtractor).parameters if name != "kwargs"]
-    check_names("feature_extractor", config.feature_extractor, known)
-    try:
-        extractor = LogMelFeatureExtractor(**config.feature_extractor)
-        architecture = {"num_mel_bins": extractor.feature_size} | config.architecture
-        if subclasses:
-            architecture["subclass_genre"] = [genres.index(genre) for _, genre in subclasses]
-        network = GenreCNNForAudioClassification(GenreCNNConfig.for_labels(genres, **architecture))
-    except (TypeError, ValueError, RuntimeError) as error:
-        raise ConfigurationError(f"architecture or feature_extractor cannot be built: {error}") from error
-    clip = config.clip_seconds or SCRATCH_CLIP_SECONDS
-    return GenreModel(network, extractor, InferenceSettings(clip, config.hop_seconds or clip))
+def _check_clip(model: GenreModel) -> None:
+    """Refuse clips of which the network would hear the beginning alone.
 
-
-def check_names(field: str, given: dict[str, Any], known: list[str]) -> None:
-    for name in given:
-        if name not in known:
-            raise ConfigurationError(f"Unknown field {field}.{name}; {nearest(name, known)}")
+    Raises:
+        ConfigurationError: they are longer than what an AST takes.
+    """
+    front: Any = front_end_of(model.extractor)
+    longest = getattr(front, "max_length", None)
+    clip = model.inference.clip_seconds
+    if longest is not None and front.rows(round(clip * front.sampling_rate)) > longest:
+        raise ConfigurationError(
+            f"clip_seconds is {clip:g}, and the network hears the first {longest} frames of a clip, "
+            f"{longest * front.hop_length / front.sampling_rate:g} s; take shorter clips."
+        )
 
 
 def resting(config: TrainingConfig, model: GenreModel) -> str:

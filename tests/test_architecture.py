@@ -43,7 +43,8 @@ ROWS: list[set[str]] = [
         *("descriptors", "metrics", "plots.*", "spotify", "spotify.*"),
     },
     {
-        *("data.features", "data.embeddings", "data.feature_table", "data.soundless", "data.datamodule"),
+        *("data.features", "data.track_features", "data.embeddings", "data.feature_table", "data.soundless"),
+        "data.datamodule",
         *("models.classifier", "inference", "runs", "registry", "pretrained", "download"),
         *("generation", "data.fill"),
     },
@@ -55,6 +56,7 @@ ROWS: list[set[str]] = [
         "training_outputs",
         "training_probe",
         "training_run",
+        "training_scratch",
         "training_config",
         "training_costs",
         "training_hardware",

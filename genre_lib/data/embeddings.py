@@ -10,7 +10,8 @@ from itertools import groupby
 
 import numpy as np
 
-from genre_lib.data.features import ClippedTrack, FeatureStore, Prepared
+from genre_lib.data.features import FeatureStore, Prepared, settings_digest
+from genre_lib.data.track_features import ClippedTrack
 from genre_lib.errors import AudioError
 
 CLIPS_TOGETHER = 32
@@ -32,7 +33,8 @@ class EmbeddingStore(FeatureStore):
         super().__init__(
             features.extractor, features.cache, features.clip_seconds, features.hop_seconds, features.limits
         )
-        self.embed, self.variant = embed, f"embeddings {encoder}"
+        # The clips' rows hang on less than what is made of them, such as the mean that is taken from them.
+        self.embed, self.variant = embed, f"embeddings {encoder} {settings_digest(features.extractor)}"
 
     def prepare(
         self,
@@ -76,7 +78,7 @@ class EmbeddingStore(FeatureStore):
 
     def _heard(self, path: str) -> np.ndarray:
         """What the encoder is given of a track: [clips, ...]."""
-        return super()._track(path).clips()
+        return self.clips(path)
 
     def _fault(self, path: str) -> tuple[str, str]:
         """Have a track's features in the cache; its path, and what went wrong."""

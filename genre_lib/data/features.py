@@ -8,16 +8,14 @@ decode nothing.
 from __future__ import annotations
 
 import json
-import math
 import os
 import time
 import warnings
 from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,7 +23,8 @@ import torch
 
 from genre_lib import audio
 from genre_lib.cache import ArrayCache, combine, content_digest
-from genre_lib.clips import cut, starts
+from genre_lib.clips import cut
+from genre_lib.data.track_features import ClippedTrack, SlicedTrack, TrackFeatures, WholeTrack, finished
 from genre_lib.errors import AudioError
 from genre_lib.networks.front_ends import SHORTEST_SECONDS, FrontEnd, front_end_of
 from genre_lib.networks.fusion_features import FEATURES
@@ -47,101 +46,6 @@ def given_features(tracks: pd.DataFrame) -> dict[str, dict[str, Any]]:
         return {}
     rows = tracks[columns].itertuples(index=False, name=None)
     return {path: dict(zip(columns, row, strict=True)) for path, row in zip(tracks["path"], rows, strict=True)}
-
-
-class TrackFeatures(Protocol):
-    """Features of one track, from which clips are taken."""
-
-    @property
-    def fitting(self) -> int:
-        """Clips that fit into the track side by side; at least one."""
-
-    def random(self, rng: np.random.Generator, margin: float = 0.0) -> np.ndarray:
-        """A clip that starts anywhere, float32, longer by the share ``margin`` where features allow it."""
-
-    def clips(self) -> np.ndarray:
-        """The clips that :func:`genre_lib.clips.cut` makes, float32 [clips, ...]."""
-
-
-class SlicedTrack:
-    """A log-mel [frames, mels] of the whole track; a clip is a slice of it, and only its bytes are read."""
-
-    def __init__(self, logmel: np.ndarray, clip: int, hop: int) -> None:
-        self.logmel, self.clip, self.hop = logmel, clip, hop
-
-    @property
-    def fitting(self) -> int:
-        return max(len(self.logmel) // self.clip, 1)
-
-    def random(self, rng: np.random.Generator, margin: float = 0.0) -> np.ndarray:
-        """A clip [mels, frames]; a track shorter than it is repeated from a random frame on."""
-        frames, length = math.ceil(self.clip * (1 + margin)), len(self.logmel)
-        if length < frames:
-            return self._image(self.logmel[(rng.integers(length) + np.arange(frames)) % length])
-        start = int(rng.integers(length - frames + 1))
-        return self._image(self.logmel[start : start + frames])
-
-    def clips(self) -> np.ndarray:
-        """Every clip [clips, mels, frames], one every hop."""
-        begins = starts(len(self.logmel), self.clip, self.hop)
-        return np.stack([self._image(self.logmel[begin : begin + self.clip]) for begin in begins])
-
-    @staticmethod
-    def _image(frames: np.ndarray) -> np.ndarray:
-        return np.ascontiguousarray(frames.T, dtype=np.float32)
-
-
-class WholeTrack:
-    """Rows of the whole track as a front end has them [rows, ...]; a clip is a slice, finished by itself.
-
-    Args:
-        kept: the clips' rows [clips, rows, ...], where those that prediction cuts do not begin on a row.
-    """
-
-    def __init__(
-        self, rows: np.ndarray, front: FrontEnd, clip: int, hop: int, kept: Callable[[], np.ndarray] | None = None
-    ) -> None:
-        self.rows, self.front, self.clip, self.hop, self.kept = rows, front, clip, hop, kept
-
-    @property
-    def fitting(self) -> int:
-        return max(len(self.rows) // self.clip, 1)
-
-    def random(self, rng: np.random.Generator, margin: float = 0.0) -> np.ndarray:
-        """A clip; a track shorter than it is repeated from a random row on where inputs must be of one length."""
-        length = len(self.rows)
-        if length < self.clip and not self.front.fixed:
-            return self._finished(self.rows[(rng.integers(length) + np.arange(self.clip)) % length])
-        start = int(rng.integers(max(length - self.clip, 0) + 1))
-        return self._finished(self.rows[start : start + self.clip])
-
-    def clips(self) -> np.ndarray:
-        """Every clip, one every hop; that of a track shorter than a clip is as long as the track."""
-        if self.kept is not None:
-            return self._finished(self.kept())
-        begins = starts(len(self.rows), self.clip, self.hop)
-        return self._finished(np.stack([self.rows[begin : begin + self.clip] for begin in begins]))
-
-    def _finished(self, rows: np.ndarray) -> np.ndarray:
-        return self.front.clip(torch.from_numpy(rows.astype(np.float32))).numpy()
-
-
-class ClippedTrack:
-    """Features of each clip [clips, ...], for extractors whose frames do not slice."""
-
-    def __init__(self, stacked: np.ndarray) -> None:
-        self.stacked = stacked
-
-    @property
-    def fitting(self) -> int:
-        return len(self.stacked)
-
-    def random(self, rng: np.random.Generator, margin: float = 0.0) -> np.ndarray:
-        """One of the clips; it has no margin."""
-        return self.stacked[rng.integers(len(self.stacked))].astype(np.float32)
-
-    def clips(self) -> np.ndarray:
-        return self.stacked.astype(np.float32)
 
 
 @dataclass
@@ -176,8 +80,18 @@ class FeatureStore:
         self.extractor, self.cache, self.limits = extractor, cache, limits
         self.clip_seconds, self.hop_seconds = clip_seconds, hop_seconds or clip_seconds
         self.front = front_end_of(extractor)
+        self._extractor_digest = settings_digest(extractor) if self.front is None else self.front.key
         self._digests: dict[str, str] = {}
         self._open: dict[str, TrackFeatures] = {}
+
+    def moments(self, paths: Sequence[str]) -> tuple[float, float]:
+        """Mean and standard deviation over all numbers of the tracks' rows, as yet without normalisation."""
+        count, total, squares = 0, 0.0, 0.0
+        for path in paths:
+            rows = np.asarray(self._array(str(path)), dtype=np.float64)
+            count, total, squares = count + rows.size, total + rows.sum(), squares + np.square(rows).sum()
+        mean = total / count
+        return float(mean), float(np.sqrt(squares / count - mean**2))
 
     @property
     def sliceable(self) -> bool:
@@ -196,6 +110,16 @@ class FeatureStore:
                 self._open.clear()
             self._open[path] = self._track(path)
         return self._open[path]
+
+    def clips(self, path: str | Path) -> np.ndarray:
+        """Every clip of a track as the network takes it, float32 [clips, ...]; nothing else of it is kept.
+
+        Raises:
+            AudioError: the cache has none, and the file cannot be decoded.
+        """
+        if self.front is not None and self._keeps_clips:
+            return finished(self.front, self._array(str(path), CLIPS))
+        return FeatureStore._track(self, str(path)).clips()
 
     def prepare(
         self,
@@ -309,9 +233,7 @@ class FeatureStore:
         lengths = f"{self.clip_seconds} {self.hop_seconds}" if of_clips else ""
         return combine(self._digests[path], self._extractor_digest, VERSION, variant, lengths)
 
-    @cached_property
-    def _extractor_digest(self) -> str:
-        if self.front is not None:
-            return self.front.key
-        settings = json.dumps(self.extractor.to_dict(), sort_keys=True, default=str)
-        return combine(type(self.extractor).__name__, settings)
+
+def settings_digest(extractor: Any) -> str:
+    """All that an extractor's features depend on."""
+    return combine(type(extractor).__name__, json.dumps(extractor.to_dict(), sort_keys=True, default=str))
