@@ -37,8 +37,8 @@ SPEECH = {
 def make_foreign(kind: str, folder):
     """A model of another maker's architecture with random weights, saved by transformers alone."""
     if kind == "ast":
-        network = ASTForAudioClassification(ASTConfig(max_length=128, num_mel_bins=32, **TINY, **LABELS))
-        extractor = ASTFeatureExtractor(num_mel_bins=32, max_length=128)
+        network = ASTForAudioClassification(ASTConfig(max_length=160, num_mel_bins=32, **TINY, **LABELS))
+        extractor = ASTFeatureExtractor(num_mel_bins=32, max_length=160)
     else:
         config, model = {
             "hubert": (HubertConfig, HubertForSequenceClassification),

@@ -36,7 +36,7 @@ PLAIN = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 def bases(tmp_path_factory) -> dict[str, str]:
     """Folders of tiny networks as the hub has them, with genres for none of them but AST."""
     root = tmp_path_factory.mktemp("bases")
-    families = {"ast": {"max_length": 128, **PLAIN}, "hubert": {}, "wav2vec2": {}}
+    families = {"ast": {"max_length": 160, **PLAIN}, "hubert": {}, "wav2vec2": {}}
     return {name: str(untrained.make(name, "tiny", root / name, **fields)) for name, fields in families.items()}
 
 
