@@ -26,7 +26,9 @@ def _trained(runs: Sequence[Run]) -> list[Run]:
 
 
 def of_runs(runs: Sequence[Run], most: int = 4) -> list[Path]:
-    """Folders of the newest runs' models that trained on the same music as the newest, and before them its base.
+    """Folders of the models of the newest runs on the same music, the oldest first, after the newest one's base.
+
+    A base that knows none of the genres, as an encoder knows none at all, is left out.
 
     Args:
         runs: the newest first.
@@ -37,7 +39,8 @@ def of_runs(runs: Sequence[Run], most: int = 4) -> list[Path]:
     models = [run.model for run, path in zip(trained, music, strict=True) if path == music[0]][:most]
     base = base_of(models[0]) if models else None
     known = match_genres(describe(base).genres, describe(models[0]).genres) if base else {}
-    return [base, *models] if base and max(known.values(), default=UNKNOWN) != UNKNOWN else models
+    first = [base] if base and max(known.values(), default=UNKNOWN) != UNKNOWN else []
+    return [*first, *reversed(models)]
 
 
 def distinct_names(models: Sequence[GenreModel]) -> list[str]:

@@ -298,7 +298,7 @@ def test_evaluate_several_side_by_side(genre, synthetic_catalogue: Path, tiny_mo
     third = shutil.copytree(tiny_model, tmp_path / "third")
     outcome = genre(*asked, *(word for model in (tiny_model, other, third) for word in ("--model", model)))
     assert outcome.code == 0, outcome.err
-    assert "<h1>tiny, other, third</h1>" in (tmp_path / "e" / "report.html").read_text()
+    assert "<p>tiny, other, third</p>" in (tmp_path / "e" / "report.html").read_text()
 
 
 def test_evaluate_with_what_cannot_be(genre, synthetic_catalogue: Path, tmp_path: Path):

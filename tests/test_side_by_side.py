@@ -172,7 +172,7 @@ def test_several_have_a_page_together_and_one_each(found, tmp_path):
     run = Run.create(tmp_path, "several")
     side_by_side.write(found, run)
     report = run.report.read_text()
-    assert "<h1>base, head, full</h1>" in report and report.count("data:image/png;base64,") == 3
+    assert "<p>base, head, full</p>" in report and report.count("data:image/png;base64,") == 3
     for name in ("head", "full"):
         assert f'href="models/{name}/report.html"' in report
         assert (run.path / "models" / name / "report.html").is_file()

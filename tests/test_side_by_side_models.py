@@ -32,7 +32,7 @@ def test_the_newest_on_the_same_music_and_their_base(trained, tmp_path):
     a, b, c, other = (trained(name, path) for name, path in (("a", "x"), ("b", "x"), ("c", "x"), ("other", "y")))
     empty = Run.create(tmp_path / "runs", "evaluate")
     runs = [empty, c, other, b, a]
-    assert of_runs(runs, most=2) == [tmp_path / "models" / "base", c.model, b.model]
+    assert of_runs(runs, most=2) == [tmp_path / "models" / "base", b.model, c.model]
     assert music_of(runs) == "x"
     alone = trained("alone", "x", base=None)
     assert of_runs([alone]) == [alone.model]
