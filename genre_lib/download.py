@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from genre_lib import registry
-from genre_lib.errors import DiskFull, DownloadBusy, HubModelUnsuitable, ModelExists, ModelInvalid
+from genre_lib.errors import ConfigurationError, DiskFull, DownloadBusy, HubModelUnsuitable, ModelExists, ModelInvalid
 from genre_lib.files import write_whole
 from genre_lib.hub import Hub
 from genre_lib.networks.files import read_json, require_files
@@ -22,8 +23,9 @@ from genre_lib.pretrained import INDEX, SHORT_NAMES, needed, read_config, reposi
 from genre_lib.registry import SOURCE
 from genre_lib.remote_files import PART, RemoteFile, Snapshot
 from genre_lib.settings import Settings
-from genre_lib.wording import megabytes
+from genre_lib.wording import size_told
 
+REVISION = re.compile(r"[\w][\w./+-]{0,249}")
 DOWNLOADS = ".downloads"
 """Folder beside the models that holds what is not whole yet."""
 
@@ -71,12 +73,14 @@ def plan(
         name: what it will be called here; the short name, or the repository's, where it is left out.
 
     Raises:
-        ConfigurationError: it is no short name and no repository's.
+        ConfigurationError: it is no short name and no repository's, or the revision is no name of one.
         ModelNameInvalid, ModelExists: it cannot be called that.
         HubNotFound, HubRefused, HubUnreachable: the hub does not say.
         HubModelUnsuitable: it is of another family, or lacks a file.
     """
     repo = repository(wanted)
+    if not REVISION.fullmatch(revision):
+        raise ConfigurationError(f"--revision is a branch, a tag or a commit, and is {revision[:200]!r}.")
     name = name or (wanted if wanted in SHORT_NAMES else repo.rpartition("/")[2])
     place = registry.check_name(name, settings)
     snapshot = hub.snapshot(repo, revision)
@@ -101,7 +105,7 @@ def require_room(plans: Sequence[Plan]) -> int:
     free, wanted = shutil.disk_usage(existing).free, sum(plan.remaining for plan in plans if not plan.there)
     if wanted > free:
         raise DiskFull(
-            f"{megabytes(wanted)} are to be fetched, and {existing} has room for {megabytes(free)}; make room."
+            f"{size_told(wanted)} are to be fetched, and {existing} has room for {size_told(free)}; make room."
         )
     return free
 

@@ -184,6 +184,8 @@ class Hub:
             raise self._refused(error, repo) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._unreachable(error, repo, began) from error
+        except UnicodeEncodeError as error:
+            raise HubRefused("HF_TOKEN holds letters that are in no token; copy it anew.") from error
         except (ValueError, KeyError, TypeError) as error:
             raise HubUnreachable(
                 f"{self.endpoint} does not answer as a hub does; HF_ENDPOINT should name one such as "
@@ -204,7 +206,7 @@ class Hub:
                 "read it."
             )
         if status == 404:
-            return HubNotFound(f"{self.endpoint} has nothing at {error.request.url.path} (404).")
+            return HubNotFound(f"{self.endpoint} has nothing at {error.response.url.path} (404); is it a hub?")
         return HubUnreachable(f"{self.endpoint} answers {status} for {repo}; try later, it goes on where it was.")
 
     def _unreachable(self, error: Exception, repo: str, began: str) -> HubError:

@@ -17,7 +17,7 @@ from typing import Any
 from genre_lib.audioset import genre_classes
 from genre_lib.errors import ModelExists, ModelInUse, ModelInvalid, ModelNameInvalid, ModelNotFound
 from genre_lib.files import put_new, replace_folder, staged_folder, write_whole
-from genre_lib.networks.files import is_encoder
+from genre_lib.networks.files import is_encoder, require_genres
 from genre_lib.settings import Settings
 from genre_lib.weights import count_parameters
 
@@ -158,6 +158,7 @@ def promote(name: str, settings: Settings) -> Path:
     Raises:
         ModelNotFound, ModelInvalid: it is not there, or cannot be loaded, or has no genres.
     """
+    require_genres(by_name(name, settings))
     from genre_lib.inference import load_model  # seconds of imports that listing does not need
 
     load_model(by_name(name, settings))

@@ -12,13 +12,14 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
-def megabytes(size: int) -> str:
+def size_told(size: int) -> str:
     """A number of bytes.
 
-    >>> megabytes(346_400_000), megabytes(12_300)
-    ('346.4 MB', '0.0 MB')
+    >>> size_told(346_400_000), size_told(12_300), size_told(74_175_300_000)
+    ('346.4 MB', '12.3 kB', '74.2 GB')
     """
-    return f"{size / 1e6:,.1f} MB"
+    power, unit = next((p, u) for p, u in ((1e9, "GB"), (1e6, "MB"), (0, "kB")) if size >= p)
+    return f"{size / (power or 1e3):,.1f} {unit}"
 
 
 def percent(share: float | None) -> str:

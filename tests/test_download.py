@@ -298,6 +298,22 @@ def test_a_hub_that_does_not_answer(server, settings, monkeypatch):
     assert left(settings) == []
 
 
+def test_what_answers_404_to_everything_and_what_no_header_can_hold(server, hub, settings, monkeypatch):
+    server.status = 404
+    with pytest.raises(HubNotFound, match=r"has nothing at /api/models/.*\(404\)"):
+        fetch(settings, hub)
+    monkeypatch.setenv("HF_TOKEN", "schlüssel")
+    with pytest.raises(HubRefused, match="HF_TOKEN holds letters") as caught:
+        fetch(settings, hub)
+    assert "schl" not in str(caught.value)
+
+
+@pytest.mark.parametrize("revision", ["", "a b", "-x", "x" * 300])
+def test_what_names_no_revision(settings, hub, revision):
+    with pytest.raises(ConfigurationError, match="--revision is a branch, a tag or a commit"):
+        fetch(settings, hub, revision=revision)
+
+
 @pytest.mark.parametrize("ignores_range", [False, True], ids=["ranges", "no ranges"])
 def test_an_interrupted_download_goes_on_where_it_was(server, hub, settings, ignores_range):
     server.cut_after, server.cuts, server.broken_after = 1000, 1, 503

@@ -53,7 +53,7 @@ def download(
 
 def told(plan: Plan, free: int) -> str:
     """What will be fetched, for whoever is asked."""
-    from genre_lib.wording import counted, megabytes
+    from genre_lib.wording import counted, size_told
 
     snapshot, weights = plan.snapshot, plan.weights
     if plan.there:
@@ -62,10 +62,10 @@ def told(plan: Plan, free: int) -> str:
     lines = [
         f"{plan.name}: {snapshot.repo} at {snapshot.commit}",
         f"  licence: {licence}",
-        f"  {counted(len(plan.files), 'file')}, {megabytes(plan.size)}, to {plan.place} ({megabytes(free)} free)",
+        f"  {counted(len(plan.files), 'file')}, {size_told(plan.size)}, to {plan.place} ({size_told(free)} free)",
     ]
     if plan.remaining < plan.size:
-        lines.append(f"  {megabytes(plan.remaining)} of it are still to come")
+        lines.append(f"  {size_told(plan.remaining)} of it are still to come")
     if weights is not snapshot:
         lines.append(f"  weights: converted to safetensors by the hub's bot, {weights.revision} at {weights.commit}")
     return "\n".join(lines)
@@ -73,8 +73,12 @@ def told(plan: Plan, free: int) -> str:
 
 def what_next(plan: Plan) -> str:
     """The command that the model is for."""
+    from genre_lib.networks.files import CONFIG, GENERATORS, read_json
     from genre_lib.registry import ENCODER, describe
 
-    if describe(plan.place).kind == ENCODER:
-        return f"It is an encoder without genres: genre finetune --base-model {plan.name} --data-path MUSIC"
-    return f"genre predict --model {plan.name} song.mp3"
+    if describe(plan.place).kind != ENCODER:
+        return f"genre predict --model {plan.name} song.mp3"
+    tune = f"genre finetune --base-model {plan.name} --data-path MUSIC"
+    if read_json(plan.place / CONFIG).get("model_type") in GENERATORS:
+        return f"It makes music: genre generate --model {plan.name} --genre jazz --output x.wav; or hears it: {tune}"
+    return f"It is an encoder without genres: {tune}"
