@@ -25,7 +25,7 @@ from genre_lib.models.folder import GenreModel
 from genre_lib.registry import describe
 from genre_lib.runs import Run
 from genre_lib.side_by_side_models import distinct_names
-from genre_lib.side_by_side_tables import differences, models_table
+from genre_lib.side_by_side_tables import differences, models_table, summary
 
 JSON, CSV, DIFFERENCES = "side_by_side.json", "side_by_side.csv", "differences.csv"
 EACH = "models"
@@ -54,6 +54,10 @@ class SideBySide:
     def table(self) -> pd.DataFrame:
         """A row for each model, numbers in plain units; empty where something is not known."""
         return models_table(self.content)
+
+    def summary(self) -> pd.DataFrame:
+        """The same for a person, a column for each model."""
+        return summary(self.content)
 
     def differences(self) -> pd.DataFrame:
         """A row for each model and each base, the accuracy of the one minus that of the other."""

@@ -24,6 +24,12 @@ def models_table(content: Content) -> pd.DataFrame:
     return pd.DataFrame([_plain_row(row) for row in content["models"]])
 
 
+def summary(content: Content) -> pd.DataFrame:
+    """All that is for a person to read of each model, a column for each, for a notebook."""
+    parts = (quality(content), prediction(content), training(content))
+    return pd.concat([pd.DataFrame(rows, columns=columns).set_index("Model").T for columns, rows in parts])
+
+
 def differences(content: Content) -> pd.DataFrame:
     """A row for each model and base, asked for all their genres and for those of the tracks only."""
     columns = ["model", "against", "asked", "tracks", "better", "worse", "difference", "low", "high", "mcnemar_p"]

@@ -110,6 +110,13 @@ def test_genres_and_what_was_measured(content):
     assert tables.scored(content | {"split": "all"}) == "all 60 tracks"
 
 
+def test_summary_has_a_column_for_each_model(content):
+    table = tables.summary(content)
+    assert table.columns.tolist() == ["base", "lora", "strange"]
+    assert table["lora"]["Accuracy"] == "50.0 %" and table["lora"]["Time"] == "2 min 5 s"
+    assert len(table) == 6 + 6 + 6
+
+
 def test_plain_numbers(content):
     table = tables.models_table(content).set_index("model")
     assert table.loc["lora", ["accuracy", "accuracy_low", "milliseconds_high"]].tolist() == [0.5, 0.4, 13.25]
