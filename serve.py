@@ -1,4 +1,4 @@
-"""Serve the active model over HTTP: ``python serve.py [--host HOST] [--port PORT]``, the same as ``genre serve``."""
+"""Serve the active model over HTTP: ``python serve.py [--host HOST] [--port PORT] …``, the same as ``genre serve``."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Serve the active model over HTTP.")
     parser.add_argument("--host", help="address to listen on (default: HOST, 127.0.0.1)")
     parser.add_argument("--port", type=int, help="port to listen on (default: PORT, 8000)")
+    parser.add_argument("--engine", help="what computes the network, such as openvino-bf16 (default: ENGINE, auto)")
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     try:
         settings = get_settings(**given)

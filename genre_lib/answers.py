@@ -9,6 +9,7 @@ import numpy as np
 
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.features import given_features
+from genre_lib.engines.names import FLOAT32
 from genre_lib.errors import CatalogueInvalid
 from genre_lib.inference import Predictor, TrackPrediction
 from genre_lib.labels import canonical
@@ -80,7 +81,8 @@ def display_name(model: GenreModel) -> str:
 
 
 def answer(model: GenreModel, chosen: Catalogue, device: str) -> Answers:
-    return answer_by(Predictor(model, device=device), display_name(model), chosen)
+    # A score is to mean the same on every machine, whichever engine is the fastest there.
+    return answer_by(Predictor(model, device=device, engine=FLOAT32), display_name(model), chosen)
 
 
 def answer_by(predictor: Predictor, name: str, chosen: Catalogue) -> Answers:

@@ -21,6 +21,10 @@ class ConfigurationError(GenreLibError):
     """A setting or parameter is unknown, out of range or contradicts another."""
 
 
+class EngineUnavailable(ConfigurationError):
+    """A network cannot be computed in this way here: the library is absent, or the machine or network do not fit."""
+
+
 class AudioError(GenreLibError):
     """A source could not be turned into a waveform."""
 

@@ -20,8 +20,11 @@ import torch
 
 from genre_lib.audio import Audio, Limits, Source, load
 from genre_lib.clips import batches_by_length, pool, probabilities, starts, views
+from genre_lib.engines.making import EngineMaker
+from genre_lib.engines.names import AUTO
 from genre_lib.errors import AudioError, ConfigurationError
 from genre_lib.networks import reading
+from genre_lib.networks.device import sent
 from genre_lib.networks.files import is_plain, require_genres
 from genre_lib.networks.folder import LoadedModel, in_fast_layout, resolve_device
 from genre_lib.networks.front_ends import SHORTEST_SECONDS, front_end_of
@@ -135,8 +138,28 @@ class Predictor:
     model that learned by these, and one that learned by Spotify's goes without, for ours are not on its scales.
     """
 
-    def __init__(self, model: LoadedModel, *, device: str = "auto", batch_size: int = 16) -> None:
-        """Move the model's network to ``device``; ``batch_size`` is the most clips that go through it at once."""
+    def __init__(
+        self,
+        model: LoadedModel,
+        *,
+        device: str = "auto",
+        batch_size: int = 16,
+        engine: str = AUTO,
+        clips_expected: int | None = None,
+        cache_path: Path | None = None,
+    ) -> None:
+        """Move the model's network to ``device``, and make the engine that computes it.
+
+        Args:
+            batch_size: the most clips that go through the network at once.
+            engine: one of :data:`genre_lib.engines.names.CHOICES`; ``auto`` is the fastest that was measured here to
+                say what float32 says, and float32 where nothing was measured.
+            clips_expected: how many there will be, for ``auto`` to tell whether a slow start pays; None for no end.
+            cache_path: where compiled networks are kept; that of the settings where None.
+
+        Raises:
+            EngineUnavailable: an engine was asked for by its name, and cannot be had here.
+        """
         self.model = model
         self.device = resolve_device(device)
         self.batch_size = batch_size
@@ -145,6 +168,8 @@ class Predictor:
         self.front = front_end_of(model.extractor)
         self.features_source: str | None = getattr(model.network.config, "features_source", None)
         self.network: Any = in_fast_layout(model.network).to(self.device).eval()
+        self.maker = EngineMaker(model, self.device, self._example, cache_path)
+        self.engine, self.engine_fault = self.maker.chosen(engine, clips_expected)
 
     @classmethod
     def from_folder(cls, folder: Path | str, **options: Any) -> Predictor:
@@ -171,7 +196,7 @@ class Predictor:
             self._forward(([clips[row] for row in rows], None if features is None else features[rows]))
             for rows in batches
         ]
-        return np.concatenate(parts)[np.argsort(np.concatenate(batches))]
+        return torch.cat(parts).cpu().numpy()[np.argsort(np.concatenate(batches))]
 
     def waveform(
         self, waveform: np.ndarray, *, timeline: bool = False, features: Features | None = None
@@ -234,8 +259,7 @@ class Predictor:
     def _told(self, tracks: Sequence[Features]) -> np.ndarray:
         """Logits [tracks, classes] of features alone."""
         rows = torch.from_numpy(np.stack([feature_row(features) for features in tracks]))
-        with torch.inference_mode():
-            return self.network(features=rows.to(self.device)).logits.float().cpu().numpy()
+        return self.engine({"features": rows}).cpu().numpy()
 
     def describe(self, source: Source, limits: Limits | None = None) -> Features | None:
         """What the model wants to know of a track beside its sound; None where that is nothing. Any thread may ask.
@@ -305,15 +329,22 @@ class Predictor:
         for decoded in _decoded_ahead(paths, decode, workers, self._is_batch):
             yield from self._rows_of(decoded, timeline)
 
-    def _forward(self, batch: tuple[list[np.ndarray], Any]) -> np.ndarray:
-        """Logits of clips, and of the features beside them where there are any."""
+    def _forward(self, batch: tuple[list[np.ndarray], Any]) -> torch.Tensor:
+        """Logits of clips, and of the features beside them where there are any; a GPU may still be at work on them."""
         clips, features = batch
         inputs = self._features(clips)
         if isinstance(features, np.ndarray):
-            inputs["features"] = torch.from_numpy(features).to(self.device)
-        with torch.inference_mode():
-            output = self.network(**inputs)
-        return output.logits.float().cpu().numpy()
+            inputs["features"] = torch.from_numpy(features)
+        return self.engine(inputs)
+
+    def inputs(self, clips: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
+        """What the network takes of clips [samples] of one length, by name: what an engine is given."""
+        return self._features(clips)
+
+    def _example(self) -> dict[str, torch.Tensor]:
+        """What the network takes of two clips of noise."""
+        samples = round(self.model.inference.clip_seconds * self.model.sample_rate)
+        return self.inputs([*np.random.default_rng(0).normal(0, 0.1, (2, samples)).astype(np.float32)])
 
     def _beside(
         self, waveforms: Sequence[np.ndarray], clips: list[int], given: Sequence[Features | None] | None
@@ -333,15 +364,14 @@ class Predictor:
             given = analyze(waveform, self.model.sample_rate).to_json()
         return feature_row(given or {})
 
-    def _features(self, clips: list[np.ndarray]) -> dict[str, torch.Tensor]:
+    def _features(self, clips: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
         """What the network takes, on its device, where it is computed too, but by extractors that know NumPy alone."""
         extractor, rate = self.model.extractor, self.model.sample_rate
         if isinstance(extractor, LogMel):
-            return {"input_values": extractor.features(torch.from_numpy(np.stack(clips)).to(self.device), rate)}
+            return {"input_values": extractor.features(sent(torch.from_numpy(np.stack(clips)), self.device), rate)}
         if self.front is not None:
             return self.front.inputs(clips, self.device)
-        features = extractor(list(clips), sampling_rate=rate, return_tensors="pt")
-        return {name: value.to(self.device) for name, value in features.items()}
+        return dict(extractor(list(clips), sampling_rate=rate, return_tensors="pt"))
 
     def _track(self, outputs: np.ndarray) -> TrackPrediction:
         """What a track's outputs [outputs] say."""

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Annotated
 
 from platformdirs import user_cache_path, user_config_path
-from pydantic import BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from genre_lib import api_keys
 from genre_lib.api_keys import ApiKey
+from genre_lib.engines.names import parse_engine
 from genre_lib.errors import ConfigurationError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -59,6 +60,10 @@ class Settings(BaseSettings):
     max_audio_seconds: float = Field(3600, gt=0, description="A longer track is refused.")
 
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N.")
+    engine: Annotated[str, AfterValidator(parse_engine)] = Field(
+        "auto",
+        description="What computes the network: auto, torch, openvino, or one in its numbers, such as openvino-int8.",
+    )
     host: str = Field("127.0.0.1", description="Address that the server listens on; 0.0.0.0 for all.")
     port: int = Field(8000, ge=1, le=65535, description="Port that the server listens on.")
     max_batch_size: int = Field(16, ge=1, description="Most requests that are predicted together.")

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "genre_lib"
 
 ROWS: list[set[str]] = [
     {"augmentation", "wording", "errors", "files", "settings", "labels", "api_keys", "memory", "taxonomy", "weights"}
-    | {"prompts", "audioset"},
+    | {"prompts", "audioset", "engines.names"},
     {"analysis", "analysis.*", "audio", "clips", "cache", "hub", "remote_files", "outputs"},
     {
         *(
@@ -28,6 +28,8 @@ ROWS: list[set[str]] = [
             "data.synthetic",
         ),
         "networks.*",
+        *("engines", "engines.engine", "engines.machine", "engines.report", "engines.compiled", "engines.making"),
+        *("engines.torch_engine", "engines.openvino_engine", "engines.openvino_library", "engines.quantising"),
         *("models", "models.logmel", "models.cnn", "models.augment", "models.folder", "models.head"),
         *("models.embedding", "models.quiet", "models.untrained"),
         *("models.adapters", "models.layers"),
@@ -49,6 +51,7 @@ ROWS: list[set[str]] = [
         *("generation", "data.fill"),
     },
     {
+        *("engines.clips", "engines.tuning"),
         "training",
         "training_features",
         "training_inputs",
@@ -101,6 +104,8 @@ DOORWAYS: dict[str, set[str]] = {
     "litserve": {"service.*"},
     "matplotlib": {"plots.*"},
     "mutagen": {"data.tags"},
+    "nncf": {"engines.openvino_library"},
+    "openvino": {"engines.openvino_library"},
     "papermill": {"jobs"},
     "peft": {"models.adapters"},
     "prometheus_client": {"service.*"},
@@ -213,7 +218,7 @@ def test_serving_loads_nothing_of_training():
 
 
 def test_the_worker_loads_no_transformers():
-    worker = ("batch", "model_cache", "prediction_cache")  # beside inference: what GenreAPI.load imports
+    worker = ("batch", "loading", "model_cache", "prediction_cache")  # beside inference: what GenreAPI.load imports
     loaded = loaded_by(f"import genre_lib.inference, {', '.join(f'genre_lib.service.{name}' for name in worker)}")
     assert "torch" in loaded
     assert not loaded & {"transformers", "lightning", "torchaudio", "sympy", "scipy", "pandas", "matplotlib", "librosa"}

@@ -56,13 +56,13 @@ def ask(path: Path, **fields) -> PredictRequest:
 
 
 def test_the_bound_is_of_memory_as_it_is_taken(models: ModelCache):
-    cache, model = PredictionCache(MIB), models.named(None).model
+    cache, predictor = PredictionCache(MIB), models.named(None)
     gc.collect()
     tracemalloc.start()
     try:
         for number in range(3000):
             digest = hashlib.sha256(str(number).encode()).hexdigest()
-            cache.put((digest, fingerprint(model)), Heard(480_000 + number, np.zeros((5, 4), np.float32)))
+            cache.put((digest, fingerprint(predictor)), Heard(480_000 + number, np.zeros((5, 4), np.float32)))
         gc.collect()
         taken, _ = tracemalloc.get_traced_memory()
     finally:
@@ -173,6 +173,14 @@ def test_logits_are_kept_without_the_pass_that_they_came_from():
 
 
 def test_a_fingerprint_tells_models_apart(models: ModelCache, tiny_model: Path):
-    same = Predictor.from_folder(tiny_model, device="cpu").model
-    assert fingerprint(models.active.model) == fingerprint(same)
-    assert fingerprint(same) != fingerprint(replace(same, version="0"))
+    same = Predictor.from_folder(tiny_model, device="cpu")
+    assert fingerprint(models.active) == fingerprint(same)
+    other = Predictor(replace(same.model, version="0"), device="cpu")
+    assert fingerprint(same) != fingerprint(other)
+
+
+def test_a_fingerprint_tells_engines_apart(tiny_model: Path, tmp_path: Path):
+    pytest.importorskip("openvino")
+    by_torch = Predictor.from_folder(tiny_model, device="cpu")
+    by_openvino = Predictor.from_folder(tiny_model, device="cpu", engine="openvino-float32", cache_path=tmp_path)
+    assert fingerprint(by_torch) != fingerprint(by_openvino)

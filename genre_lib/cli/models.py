@@ -13,13 +13,15 @@ import typer
 from genre_lib.cli.console import interval, print_lines, print_table, shown, write_text
 from genre_lib.cli.download import download
 from genre_lib.cli.options import ListFormat, ListFormatOption, get_settings
+from genre_lib.cli.tune import tune
 
 if TYPE_CHECKING:
     from genre_lib.registry import ModelInfo
 
 
-app = typer.Typer(help="Download, see, promote and remove models.", no_args_is_help=True)
+app = typer.Typer(help="Download, see, tune, promote and remove models.", no_args_is_help=True)
 app.command("download")(download)
+app.command("tune")(tune)
 
 
 @app.command("list")
@@ -45,7 +47,7 @@ def models_show(
     settings = get_settings()
     folder = registry.resolve(model, settings).resolve()
     active = [info.folder for info in registry.list_models(settings) if info.active]
-    told = as_json(registry.describe(folder, active=folder in active))
+    told = as_json(registry.describe(folder, active=folder in active)) | {"engine": engine_of(folder)}
     if format is ListFormat.json:
         write_text(json.dumps(told, indent=2) + "\n")
         return
@@ -99,6 +101,19 @@ def models_remove(
         typer.confirm(f"Delete {folder}?", abort=True)
     registry.remove(name, settings)
     print(f"{name} is removed.")
+
+
+def engine_of(folder: Path) -> str:
+    """What ``auto`` computes the model by on this machine's processor, and how that is known."""
+    from genre_lib.engines.names import AUTO, FLOAT32
+    from genre_lib.engines.report import read
+    from genre_lib.networks.folder import weights_digest
+
+    found = read(folder, weights_digest(folder))
+    if found is None:
+        return f"{FLOAT32}; not measured here: genre models tune {folder.name} --data-path MUSIC"
+    fastest = found.ranked(AUTO)[0]
+    return f"{fastest}, {found.speedup(fastest):.2f} times as fast as {FLOAT32} ({found.created})"
 
 
 def model_row(info: ModelInfo) -> list[str]:

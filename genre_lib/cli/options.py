@@ -21,6 +21,9 @@ class ListFormat(StrEnum):
 
 
 ModelOption = Annotated[str | None, typer.Option(help="Name or folder of the model.", show_default="the active one")]
+EngineOption = Annotated[
+    str | None, typer.Option(help="auto, torch, openvino, or such as openvino-int8.", show_default="ENGINE, auto")
+]
 DataOption = Annotated[
     str | None,
     typer.Option(

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from genre_lib.cli.console import print_table, require_writable, say, sink
-from genre_lib.cli.options import ModelOption, get_settings, model_folder
+from genre_lib.cli.options import EngineOption, ModelOption, get_settings, model_folder
 from genre_lib.cli.rows import RowFormat, clock, find_all, format_of, with_progress
 from genre_lib.errors import AudioError, ConfigurationError
 from genre_lib.wording import counted
@@ -24,6 +24,10 @@ from genre_lib.wording import counted
 if TYPE_CHECKING:
     from genre_lib.inference import Features, Predictor, TrackPrediction
     from genre_lib.settings import Settings
+
+
+SECONDS_A_FILE = 180.0
+"""What a file is taken to last, before it is decoded."""
 
 
 def predict(
@@ -42,6 +46,7 @@ def predict(
         Path | None,
         typer.Option(help="CSV with path and Spotify's audio features; without PATH its tracks are predicted."),
     ] = None,
+    engine: EngineOption = None,
 ) -> None:
     """Predict the genres of tracks. A file that cannot be read is a row with its error; then the exit code is 1."""
     format = format or format_of(output)
@@ -53,7 +58,7 @@ def predict(
         require_writable(output)
     if not paths and not features:
         raise ConfigurationError("Missing argument PATH…: name files or folders to predict, or a table of --features.")
-    settings = get_settings()
+    settings = get_settings(**{} if engine is None else {"engine": engine})
     folder = model_folder(model, settings)
     known = known_features(features)
     files, absent = find_all(paths) if paths else ([Path(path) for path in known], [])
@@ -96,11 +101,11 @@ def predicted(
     from genre_lib.memory import keep_freed
 
     with imports_uncollected():
-        from genre_lib.inference import Predictor, TrackPrediction
+        from genre_lib.inference import TrackPrediction
 
     keep_freed()
     limits = Limits(settings.max_audio_bytes, settings.max_audio_seconds)
-    predictor = Predictor.from_folder(folder, device=settings.device)
+    predictor = predictor_of(folder, len(files), settings)
     if known:
         require_features(predictor)
     for is_heard, group in groupby(files, lambda file: has_sound(predictor, file, known)):
@@ -113,6 +118,19 @@ def predicted(
             yield from map(named, predictor.told([features or {} for features in told]), names)
     for path, error in absent:
         yield TrackPrediction(path=str(path), error=str(error), code=error.code)
+
+
+def predictor_of(folder: Path, files: int, settings: Settings) -> Predictor:
+    """The predictor, by an engine that is worth its start for so many files."""
+    from genre_lib.inference import Predictor, load_model
+
+    model = load_model(folder)
+    clips = round(files * SECONDS_A_FILE / model.inference.hop_seconds)
+    place = settings.cache_path
+    predictor = Predictor(model, device=settings.device, engine=settings.engine, clips_expected=clips, cache_path=place)
+    if predictor.engine.compiled_in:
+        say(f"{model.name} was compiled for {predictor.engine.name} in {predictor.engine.compiled_in:.1f} s, and kept.")
+    return predictor
 
 
 def require_features(predictor: Predictor) -> None:

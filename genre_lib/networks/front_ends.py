@@ -17,6 +17,7 @@ import torch
 from torch.nn import functional
 
 from genre_lib.networks import kaldi
+from genre_lib.networks.device import sent
 
 SHORTEST_SECONDS = 0.1
 """A track shorter than this is repeated up to it: the networks' first convolutions need 0.025 s, and some to spare."""
@@ -192,4 +193,4 @@ def front_end_of(extractor: Any) -> FrontEnd | None:
 
 
 def _stacked(clips: Sequence[np.ndarray], device: torch.device | str) -> torch.Tensor:
-    return torch.from_numpy(np.stack(clips)).to(device)
+    return sent(torch.from_numpy(np.stack(clips)), device)

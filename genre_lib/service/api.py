@@ -121,14 +121,12 @@ class GenreAPI(WorkerAPI):
     def load(self) -> None:
         """Make the batch predictor, with torch."""
         from genre_lib.audio import Limits
-        from genre_lib.inference import Predictor
-        from genre_lib.networks.folder import resolve_device
         from genre_lib.service.batch import BatchPredictor
+        from genre_lib.service.loading import Loader
         from genre_lib.service.model_cache import ModelCache
         from genre_lib.service.prediction_cache import PredictionCache
 
-        device = resolve_device(self.settings.device)
-        self.models = ModelCache(self.settings, lambda folder: Predictor.from_folder(folder, device=device))
+        self.models = ModelCache(self.settings, Loader(self.settings))
         self.models.start()
         limits = Limits(self.settings.max_audio_bytes, self.settings.max_audio_seconds)
         cache = PredictionCache(self.settings.prediction_cache_bytes)
@@ -141,8 +139,9 @@ class GenreAPI(WorkerAPI):
     def tell(self) -> None:
         """Tell which model is served, too."""
         assert self.models.active is not None
-        served = self.models.active.model
+        predictor, served = self.models.active, self.models.active.model
         self.status.model_name, self.status.model_version = served.name, served.version
+        self.status.engine, self.status.engine_fault = predictor.engine.name, predictor.engine_fault
         self.status.error = self.models.error
         super().tell()
 

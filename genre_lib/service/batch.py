@@ -59,7 +59,7 @@ class BatchPredictor:
         predictor = self.models.active
         if predictor is None or request.model_name not in (None, predictor.model.name):
             return
-        if (request.content, fingerprint(predictor.model)) not in self.cache:
+        if (request.content, fingerprint(predictor)) not in self.cache:
             self.decoder.ahead(request, predictor.model.sample_rate)
 
     def answers(self, requests: list[PredictRequest]) -> list[Answer]:
@@ -80,7 +80,7 @@ class BatchPredictor:
         """Answers to requests for the same model; the same content is predicted once."""
         try:
             predictor = self.models.named(name)
-            model = fingerprint(predictor.model)
+            model = fingerprint(predictor)
         except Exception as error:
             return {i: refusal(error) for i in group}
         refused = {i: refusal(why) for i, request in group.items() if (why := misfit(predictor, request))}

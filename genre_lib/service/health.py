@@ -5,6 +5,7 @@ from fastapi.responses import JSONResponse
 
 from genre_lib import __version__
 from genre_lib.service.schemas import Batches, Health, NotReady, Process, ServedModel
+from genre_lib.service.status import WorkerStatus
 from genre_lib.service.worker import Worker
 
 router = APIRouter(tags=["service"])
@@ -23,11 +24,10 @@ def health(request: Request) -> JSONResponse:
     worker = request.app.state.worker
     said, predicting = worker.status, process(worker)
     ready = predicting.state == "ready"
-    model = ServedModel(name=said.model_name, version=said.model_version) if said.model_name else None
     state = Health(
         status="ok" if ready else "starting",
         version=__version__,
-        model=model,
+        model=served(said),
         error=said.error,
         batches=Batches(passes=said.passes, tracks=said.tracks, mean=round(said.mean_batch, 2)),
         worker=predicting,
@@ -37,6 +37,15 @@ def health(request: Request) -> JSONResponse:
         return JSONResponse(state.model_dump())
     answer = NotReady(detail=NOT_READY, code="not_ready", **state.model_dump())
     return JSONResponse(answer.model_dump(), 503, headers={"Retry-After": "5"})
+
+
+def served(said: WorkerStatus) -> ServedModel | None:
+    """The model that answers, as the worker said it."""
+    if not said.model_name:
+        return None
+    return ServedModel(
+        name=said.model_name, version=said.model_version, engine=said.engine, engine_fault=said.engine_fault
+    )
 
 
 def process(worker: Worker) -> Process:

@@ -38,7 +38,7 @@ class Kept:
 
     predictor: Predictor
     size: int
-    """Bytes of its parameters and buffers."""
+    """Bytes of its parameters and buffers, and of its engine."""
 
 
 @dataclass(frozen=True)
@@ -65,10 +65,10 @@ def without_place(sentence: str, folder: Path) -> str:
 
 
 def bytes_of(predictor: Predictor) -> int:
-    """Bytes that the network's parameters and buffers take; what two of them share is counted once."""
+    """Bytes that the network's parameters and buffers take, and its engine; what two share is counted once."""
     network = predictor.network
     storages = [tensor.untyped_storage() for tensor in (*network.parameters(), *network.buffers())]
-    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values())
+    return sum({storage.data_ptr(): storage.nbytes() for storage in storages}.values()) + predictor.engine.size
 
 
 class ModelCache:

@@ -81,11 +81,12 @@ def check(folder: Path) -> None:
     require_plain_json(folder)
     describe(folder)
     require_metrics(folder)
+    from genre_lib.engines.names import FLOAT32
     from genre_lib.inference import Predictor  # seconds of imports, which most refusals come without
 
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     with memory_limit(RUNNING_BYTES + 3 * weights), blamed_on_the_model():
-        predictor = Predictor.from_folder(folder, device="cpu")
+        predictor = Predictor.from_folder(folder, device="cpu", engine=FLOAT32)
         require_sane(predictor)
         require_finite(predictor)
 

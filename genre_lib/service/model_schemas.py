@@ -147,6 +147,11 @@ class ModelEntry(Schema):
     base_model: str | None = Field(None, description="The model that it was fine-tuned from.")
     metrics: Headline | None = Field(None, description="Null if it was never evaluated.")
     source: ModelSource | None = Field(None, description="Null for what was not downloaded.")
+    engine: str | None = Field(
+        None,
+        description="The fastest here by `genre models tune`; null if that was not run.",
+        examples=["openvino-bf16"],
+    )
 
 
 class ModelList(Schema):

@@ -13,6 +13,7 @@ import zlib
 from pathlib import Path
 from typing import BinaryIO
 
+from genre_lib.engines.names import REPORT
 from genre_lib.errors import UploadRefused
 
 MIB = 1024**2
@@ -34,7 +35,7 @@ CODE = frozenset(
 
 PASSED_OVER = frozenset({".DS_Store", ".gitattributes", ".gitignore", "Thumbs.db"})
 PASSED_OVER_FOLDER = "__MACOSX"
-"""What file managers and git leave beside a model; it is never unpacked."""
+"""What file managers and git leave beside a model, and what was measured elsewhere; it is never unpacked."""
 
 PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_. ()+-]{0,99}")
 METHODS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
@@ -108,7 +109,7 @@ def require_harmless(info: zipfile.ZipInfo) -> None:
 def is_passed_over(info: zipfile.ZipInfo) -> bool:
     """Whether it is of those files that nobody meant to send."""
     parts = info.orig_filename.split("/")
-    return parts[0] == PASSED_OVER_FOLDER or parts[-1] in PASSED_OVER
+    return parts[0] == PASSED_OVER_FOLDER or parts[-1] in PASSED_OVER or parts[-1].casefold() == REPORT
 
 
 def names(files: list[zipfile.ZipInfo]) -> list[str]:

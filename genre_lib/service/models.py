@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import ValidationError
 
 from genre_lib import registry
+from genre_lib.engines.report import fastest
 from genre_lib.errors import ModelInUse, NoMetrics
 from genre_lib.job_store import JobStore
 from genre_lib.registry import ModelInfo
@@ -81,7 +82,8 @@ def delete(request: Request, name: Name) -> None:
 
 def entry(info: ModelInfo) -> ModelEntry:
     """What a client may know of a model: not where it lies."""
-    return ModelEntry.model_validate(asdict(info) | {"metrics": headline(info), "source": source(info)})
+    beside = {"metrics": headline(info), "source": source(info), "engine": fastest(info.folder)}
+    return ModelEntry.model_validate(asdict(info) | beside)
 
 
 def source(info: ModelInfo) -> ModelSource | None:

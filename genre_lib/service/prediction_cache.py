@@ -10,7 +10,6 @@ import numpy as np
 
 from genre_lib import audio
 from genre_lib.inference import Predictor, TrackPrediction, doubt
-from genre_lib.networks.folder import LoadedModel
 
 ENTRY_BYTES = 800
 """What an entry takes beside its logits: keys, objects, the dictionary's own; as measured."""
@@ -84,7 +83,13 @@ class PredictionCache:
         self.bytes -= gone.size if gone else 0
 
 
-def fingerprint(model: LoadedModel) -> Hashable:
-    """What the clip logits depend on: weights, features and how a track is cut; neither labels nor temperature."""
-    inference = model.inference
-    return model.version, inference.clip_seconds, inference.hop_seconds, model.extractor.to_json_string()
+def fingerprint(predictor: Predictor) -> Hashable:
+    """What the clip logits hang on: weights, engine, features and how a track is cut; not on labels or temperature."""
+    model, inference = predictor.model, predictor.model.inference
+    return (
+        model.version,
+        predictor.engine.name,
+        inference.clip_seconds,
+        inference.hop_seconds,
+        model.extractor.to_json_string(),
+    )

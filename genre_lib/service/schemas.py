@@ -104,6 +104,8 @@ class ServedModel(Schema):
 
     name: str
     version: str
+    engine: str | None = Field(None, description="What computes it.", examples=["torch-float32", "openvino-bf16"])
+    engine_fault: str | None = Field(None, description="Why it is not computed by what the settings or a tuning name.")
 
 
 class Batches(Schema):

@@ -24,6 +24,8 @@ class WorkerStatus:
     """Seconds since the epoch."""
     model_name: str | None = None
     model_version: str | None = None
+    engine: str | None = None
+    engine_fault: str | None = None
     error: str | None = None
     passes: int = 0
     tracks: int = 0

@@ -79,18 +79,22 @@ def until(condition: Callable[[], bool], what: str, seconds: float = START_SECON
         time.sleep(0.2)
 
 
-def start(folder: Path, model: Path) -> Server:
+def start(folder: Path, model: Path, **settings: str) -> Server:
     port = free_port()
-    environment = os.environ | {
-        "MODEL_PATH": str(model),
-        "MODELS_PATH": str(folder / "models"),
-        "TMPDIR": str(folder),
-        "OMP_NUM_THREADS": "1",
-        "CACHE_PATH": str(folder / "cache"),
-        "MAX_AUDIO_BYTES": str(3 * 1024**2),
-        "MAX_AUDIO_SECONDS": str(MAX_SECONDS),
-        "REQUEST_TIMEOUT": "120",
-    }
+    environment = (
+        os.environ
+        | {
+            "MODEL_PATH": str(model),
+            "MODELS_PATH": str(folder / "models"),
+            "TMPDIR": str(folder),
+            "OMP_NUM_THREADS": "1",
+            "CACHE_PATH": str(folder / "cache"),
+            "MAX_AUDIO_BYTES": str(3 * 1024**2),
+            "MAX_AUDIO_SECONDS": str(MAX_SECONDS),
+            "REQUEST_TIMEOUT": "120",
+        }
+        | settings
+    )
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, REPOSITORY / "serve.py", "--port", str(port)],
