@@ -16,6 +16,7 @@ from genre_lib import __version__, costs, evaluation, plots, report
 from genre_lib.answers import Answers, answer_by, require_something_to_score
 from genre_lib.comparison import compare, share_interval
 from genre_lib.data.catalogue import Catalogue
+from genre_lib.engines.names import FLOAT32
 from genre_lib.errors import CatalogueInvalid, ConfigurationError
 from genre_lib.evaluation import Evaluation
 from genre_lib.files import write_whole
@@ -183,7 +184,7 @@ def _sides(
 def _answering(model: GenreModel, name: str, chosen: Catalogue, split: str, device: str, run: Run | None) -> _Rival:
     if run is not None:
         run.event("evaluation_started", model=name, split=split, tracks=len(chosen))
-    predictor = Predictor(model, device=device)
+    predictor = Predictor(model, device=device, engine=FLOAT32)
     return _Rival(model, predictor, answer_by(predictor, name, chosen))
 
 
