@@ -52,6 +52,30 @@ def peak_bytes() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
+def available_bytes() -> int:
+    """What this process may hold before the machine, or the container that it is in, has no more: its own included."""
+    import psutil  # on demand: most of what is here does without
+
+    free = [psutil.virtual_memory().available, *_left_in_container()]
+    return int(psutil.Process().memory_info().rss + min(free))
+
+
+CONTAINER = (
+    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+)
+"""Where Linux tells a container's bound and what it uses, in version 2 and 1 of its control groups."""
+
+
+def _left_in_container() -> list[int]:
+    """Bytes below each bound that there is; version 2 has a word where there is none."""
+    left = []
+    for bound, used in CONTAINER:
+        with suppress(OSError, ValueError):
+            left.append(max(int(Path(bound).read_text()) - int(Path(used).read_text()), 0))
+    return left
+
+
 @cache
 def _function(name: str) -> Any:
     try:

@@ -52,10 +52,17 @@ def build(config: TrainingConfig, genres: list[str], subclasses: Subclasses) -> 
     clip = config.clip_seconds or model.inference.clip_seconds
     hop = config.hop_seconds or (clip if config.clip_seconds else model.inference.hop_seconds)
     model.inference = InferenceSettings(clip, hop)
+    _keep_all_layers(model.network)
     if config.method == "lora":
         adapters.add(model.network, config.lora_rank, config.lora_alpha, config.lora_dropout, config.lora_targets)
     _check_clip(model)
     return Built(model, copied or [genre for genre in genres if genre in model.genres], from_tags)
+
+
+def _keep_all_layers(network: Any) -> None:
+    """Let no step leave a layer out (LayerDrop) where the head weighs all of them: it would weigh one too few."""
+    if getattr(network.config, "use_weighted_layer_sum", False) and getattr(network.config, "layerdrop", 0):
+        network.config.layerdrop = 0.0
 
 
 def _with_head(config: TrainingConfig, model: GenreModel, genres: list[str], from_tags: bool) -> list[str]:

@@ -234,6 +234,13 @@ def load_encoder(folder: str) -> dict[str, torch.Tensor]:
     return AutoModel.from_pretrained(folder).state_dict()
 
 
+def test_no_layer_is_left_out_where_the_head_weighs_all(asked, tmp_path):
+    """With LayerDrop at 0.9 both layers are left out of most steps, and the head would have one output of three."""
+    base = untrained.make("hubert", "tiny", tmp_path / "hubert", layerdrop=0.9)
+    found = fit(asked | {"base_model": str(base), "method": "full", "num_epochs": 1})
+    assert AutoModelForAudioClassification.from_pretrained(found.model_folder).config.layerdrop == 0.0
+
+
 def test_layers_begin_to_learn_one_by_one(asked, bases):
     """Of two layers, an epoch lets the head alone learn, the next one the second layer with it, and so on."""
     options = {"method": "full", "unfreeze_every": 1, "keep": "last", "warmup_steps": 0, "weight_decay": 0.0}

@@ -17,7 +17,20 @@ from typing import Annotated, Any
 import typer
 
 from genre_lib import __version__
-from genre_lib.cli import analyze, catalogue, evaluate, finetune, generate, jobs, keys, models, predict, serve, spotify
+from genre_lib.cli import (
+    analyze,
+    batch_size,
+    catalogue,
+    evaluate,
+    finetune,
+    generate,
+    jobs,
+    keys,
+    models,
+    predict,
+    serve,
+    spotify,
+)
 from genre_lib.cli.console import UNWRITABLE
 from genre_lib.errors import ConfigurationError, GenreLibError, RunStopped
 
@@ -32,7 +45,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(spotify.app, name="spotify")
 commands = (
     *(finetune.finetune, evaluate.evaluate, predict.predict, analyze.analyze, generate.generate),
-    serve.serve,
+    *(batch_size.batch_size, serve.serve),
 )
 for command in commands:
     app.command()(command)

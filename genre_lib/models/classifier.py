@@ -162,13 +162,15 @@ class GenreClassifier(LightningModule):
         for name, value in track_scores(logits, targets).items():
             self.log(name, value, rank_zero_only=False, sync_dist=False)
 
-    def configure_optimizers(self) -> Any:
+    def groups(self) -> list[dict[str, Any]]:
+        """The parameters that learn, for an optimizer."""
         recipe = self.recipe
         if recipe.layer_decay < 1:
-            groups = layered_groups(self.network, recipe.weight_decay, recipe.learning_rate, recipe.layer_decay)
-        else:
-            groups = parameter_groups(self.network, recipe.weight_decay, recipe.features_learning_rate)
-        optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate)
+            return layered_groups(self.network, recipe.weight_decay, recipe.learning_rate, recipe.layer_decay)
+        return parameter_groups(self.network, recipe.weight_decay, recipe.features_learning_rate)
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.AdamW(self.groups(), lr=self.recipe.learning_rate)
         total = int(self.trainer.estimated_stepping_batches)
         warmup = min(self.recipe.warmup_steps, int(total * self.recipe.max_warmup_share))
         final = self.recipe.final_learning_rate / self.recipe.learning_rate
