@@ -69,7 +69,9 @@ def test_the_smallest_that_is_fast_is_used_and_accumulates_to_a_step():
 @pytest.mark.parametrize("method", ["head", "lora", "full"])
 def test_real_steps_are_taken(method, tmp_path):
     base = untrained.make("ast", "tiny", tmp_path / "ast", max_length=64)
-    config = TrainingConfig(base_model=str(base), method=method, batch_size=4, accumulate=2, accelerator="cpu")
+    config = TrainingConfig(
+        base_model=str(base), method=method, batch_size=4, accumulate=2, accelerator="cpu", clip_seconds=0.6
+    )
     told: list[Tried] = []
     found = fit_batch(config, most=4, told=told.append)
     assert [row.batch_size for row in found.tried] == [1, 2, 4]
