@@ -76,7 +76,15 @@ def prediction(content: Content) -> Table:
 
 def training(content: Content) -> Table:
     """What the training of each took; dashes where its folder does not tell it."""
-    columns = ["Model", "Method", "Trained numbers", "Time", "Peak of memory", "Clips a second", "On"]
+    columns = [
+        "Model",
+        "Method",
+        "Trained numbers",
+        "Training time",
+        "Training memory",
+        "Clips trained a second",
+        "Trained on",
+    ]
     rows = [[row["model"], *_trained(row["training"])] for row in content["models"]]
     return columns, rows
 

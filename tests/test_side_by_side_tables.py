@@ -113,7 +113,7 @@ def test_genres_and_what_was_measured(content):
 def test_summary_has_a_column_for_each_model(content):
     table = tables.summary(content)
     assert table.columns.tolist() == ["base", "lora", "strange"]
-    assert table["lora"]["Accuracy"] == "50.0 %" and table["lora"]["Time"] == "2 min 5 s"
+    assert table["lora"]["Accuracy"] == "50.0 %" and table["lora"]["Training time"] == "2 min 5 s"
     assert len(table) == 6 + 6 + 6
 
 
