@@ -86,6 +86,7 @@ class HubServer:
         corrupt: whether large files come with a wrong byte.
         ignores_range: whether large files come from their beginning whatever was asked for.
         resets: whether a connection is not just cut but reset.
+        elsewhere: whether large files lie at another host's name, as they do at the hub.
     """
 
     url: str = ""
@@ -98,6 +99,7 @@ class HubServer:
     corrupt: bool = False
     ignores_range: bool = False
     resets: bool = False
+    elsewhere: bool = False
 
     def fetched(self) -> list[str]:
         """Paths of the files that were asked for, by their names in the repository."""
@@ -184,8 +186,9 @@ def handler_for(hub: HubServer) -> type[BaseHTTPRequestHandler]:
                 return self.refuse(404, "EntryNotFound", "Entry not found")
             headers = {"X-Repo-Commit": sha, "ETag": f'"{blob(data)}"'}
             if path.endswith(LARGE):
+                place = hub.url.replace("127.0.0.1", "localhost") if hub.elsewhere else hub.url
                 headers |= {"X-Linked-Size": str(len(data)), "X-Linked-Etag": f'"{sha256(data)}"'}
-                return self.answer(302, b"", {**headers, "Location": f"{hub.url}/content/{sha256(data)}"})
+                return self.answer(302, b"", {**headers, "Location": f"{place}/content/{sha256(data)}"})
             return self.answer(200, data, headers)
 
         def content(self, digest: str) -> None:

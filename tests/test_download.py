@@ -281,6 +281,14 @@ def test_private_and_gated_repositories(server, hub, settings, monkeypatch):
             fetch(settings, hub, name="other")
 
 
+def test_the_token_goes_to_the_hub_alone(server, hub, settings, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    server.elsewhere = True
+    fetch(settings, hub)
+    tokens = {asked["path"].split("/")[1]: asked["token"] for asked in server.asked}
+    assert tokens == {"api": "secret", "facebook": "secret", "content": ""}
+
+
 def test_a_hub_that_does_not_answer(server, settings, monkeypatch):
     server.status = 503
     with pytest.raises(HubUnreachable, match="answers 503"):

@@ -61,7 +61,14 @@ def existing(place: str) -> str:
 
 
 def model_folder(name: str | None, settings: Settings) -> Path:
-    """The model's folder by name or path; the active one without a name."""
-    from genre_lib import registry
+    """The folder of a model that predicts, by name or path; the active one without a name.
 
-    return registry.resolve(name, settings) if name else registry.active(settings)
+    Raises:
+        ModelNotFound, ModelInvalid: there is none, or it has no genres.
+    """
+    from genre_lib import registry
+    from genre_lib.networks.files import require_genres
+
+    folder = registry.resolve(name, settings) if name else registry.active(settings)
+    require_genres(folder)
+    return folder

@@ -101,9 +101,10 @@ def require_genres(folder: Path | str) -> None:
     """Refuse to predict with an encoder, before its weights are read.
 
     Raises:
-        ModelInvalid: it has no genres.
+        ModelNotFound, ModelInvalid: it has no genres, or is no model folder.
     """
     folder = Path(folder)
+    require_files(folder)
     with as_model_invalid(folder):
         config = read_json(folder / CONFIG)
     if is_encoder(config):
