@@ -95,6 +95,7 @@ def conditions(predictors: Sequence[Predictor], costs: Sequence[Cost]) -> dict[s
         "processor": torch.cuda.get_device_name(device) if device.startswith("cuda") else _processor(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
+        "engine": predictors[0].engine.name,
         "batch_size": predictors[0].batch_size,
         "seconds": SECONDS,
         "rounds": len(costs[0].milliseconds),

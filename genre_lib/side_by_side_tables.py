@@ -128,7 +128,7 @@ def measured(content: Content) -> str:
         f"Times are of {how['seconds']:.0f} s of decoded sound, front end included and decoding not, at most "
         f"{counted(how['batch_size'], 'clip')} at once: the median of {counted(how['rounds'], 'round')} in which the "
         f"models took turns on the same tracks, after one that was not counted, on {how['device']} ({where}), "
-        f"torch {how['torch']}."
+        f"torch {how['torch']}, engine {how['engine']}."
     )
 
 

@@ -75,4 +75,5 @@ def test_no_round_is_begun_after_the_longest_time(predictor, paths, monkeypatch)
 def test_conditions_name_where_and_how(predictor, paths):
     told = costs.conditions([predictor], costs.measure([predictor], paths, rounds=3))
     assert (told["device"], told["batch_size"], told["seconds"], told["rounds"]) == ("cpu", 16, 30.0, 3)
+    assert told["engine"] == predictor.engine.name
     assert told["processor"] and told["threads"] >= 1

@@ -52,7 +52,14 @@ def content() -> dict[str, Any]:
             {"model": "lora", "against": "base", "tracks": 60, **paired(0.1, 9, 3), "restricted": paired(0.0, 4, 4)}
         ],
         "measured": {
-            **{"device": "cpu", "processor": "a CPU, 2 cores", "threads": 1, "torch": "2.11", "batch_size": 16},
+            **{
+                "device": "cpu",
+                "processor": "a CPU, 2 cores",
+                "threads": 1,
+                "torch": "2.11",
+                "engine": "torch-float32",
+                "batch_size": 16,
+            },
             **{"seconds": 30.0, "rounds": 9, "warm_up": 1},
         },
     }
@@ -87,7 +94,7 @@ def test_a_gpu_tells_its_peak(content):
     content["measured"] |= {"device": "cuda", "processor": "a GPU"}
     columns, rows = tables.prediction(content)
     assert (columns[5], rows[0][5], rows[1][5]) == ("Peak on the GPU", "1.00 GiB", "–")
-    assert "on cuda (a GPU), torch 2.11." in tables.measured(content)
+    assert "on cuda (a GPU), torch 2.11, engine torch-float32." in tables.measured(content)
 
 
 def test_pairs_once_where_both_ways_to_ask_give_the_same(content):
@@ -105,7 +112,7 @@ def test_genres_and_what_was_measured(content):
     assert rows == [["jazz", "–", "–", "–"], ["rock", "25.0 %", "25.0 %", "–"]]
     said = tables.measured(content)
     assert "30 s of decoded sound" in said and "median of 9 rounds" in said
-    assert "on cpu (a CPU, 2 cores, 1 thread), torch 2.11." in said
+    assert "on cpu (a CPU, 2 cores, 1 thread), torch 2.11, engine torch-float32." in said
     assert tables.scored(content) == "60 tracks of the test split"
     assert tables.scored(content | {"split": "all"}) == "all 60 tracks"
 
