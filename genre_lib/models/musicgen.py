@@ -35,7 +35,7 @@ from transformers.configuration_utils import SubConfigSpec
 from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceClassifierOutput
 from transformers.models.musicgen.modeling_musicgen import MusicgenDecoder
 
-GENRE_MUSICGEN = "genre_musicgen"
+from genre_lib.networks.files import GENRE_MUSICGEN
 
 PLACES = {r"^audio_encoder\.": "backbone.audio_encoder.", r"^decoder\.model\.decoder\.": "backbone.decoder."}
 """Where the weights of a MusicGen that generates go here, as regular expressions of their names."""

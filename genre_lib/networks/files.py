@@ -24,6 +24,9 @@ GENERATORS = frozenset({"musicgen"})
 CLASSIFIERS = ("ForAudioClassification", "ForSequenceClassification")
 """Endings of the architectures that tell classes apart."""
 
+GENRE_MUSICGEN = "genre_musicgen"
+"""``model_type`` of MusicGen with a genre head: ours too, but read through transformers."""
+
 EXTRACTOR_TYPES = {None, "LogMelFeatureExtractor"}
 """``feature_extractor_type`` of their front end; where none is named, the model type says it."""
 
