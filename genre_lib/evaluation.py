@@ -26,7 +26,7 @@ from genre_lib.errors import ModelNotFound
 from genre_lib.files import write_whole
 from genre_lib.metrics import Interval, ReliabilityBins
 from genre_lib.models.folder import GenreModel, load
-from genre_lib.registry import describe, resolve
+from genre_lib.registry import ENCODER, describe, resolve
 from genre_lib.runs import Run
 from genre_lib.settings import get_settings
 
@@ -113,7 +113,8 @@ def evaluate(
 
     Args:
         split: ``train``, ``valid``, ``test`` or ``all``; if None, test where there is one, else valid, else all.
-        compare_to: another model, scored on the same tracks.
+        compare_to: another model, scored on the same tracks; an encoder without genres, such as the model was
+            fine-tuned from, is not compared with.
         run: where the beginning and the end of the evaluation are written as events.
         seed: of the bootstrap.
 
@@ -122,7 +123,7 @@ def evaluate(
         ModelNotFound, ModelInvalid: a model cannot be loaded.
     """
     judged = loaded(model)
-    base = None if compare_to is None else loaded(compare_to)
+    base = None if compare_to is None or _has_no_genres(compare_to) else loaded(compare_to)
     split = split or default_split(catalogue)
     chosen = tracks_of(catalogue, split)
     _note(run, "evaluation_started", model=display_name(judged), split=split, tracks=len(chosen))
@@ -200,6 +201,10 @@ def figures(evaluation: Evaluation, run: Run | None = None) -> dict[str, plots.C
 
 def loaded(model: GenreModel | Path | str) -> GenreModel:
     return model if isinstance(model, GenreModel) else load(model)
+
+
+def _has_no_genres(model: GenreModel | Path | str) -> bool:
+    return not isinstance(model, GenreModel) and Path(model).is_dir() and describe(Path(model)).kind == ENCODER
 
 
 # --- scoring ----------------------------------------------------------------------------------------------------------

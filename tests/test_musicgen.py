@@ -18,13 +18,17 @@ from transformers import (
     pipeline,
 )
 
-from genre_lib.errors import ModelInvalid
+from genre_lib.data.catalogue import read
+from genre_lib.data.synthetic import SYNTH_GENRES
+from genre_lib.errors import ConfigurationError, ModelInvalid
+from genre_lib.evaluation import evaluate
 from genre_lib.inference import Predictor
 from genre_lib.models import embedding, folder, untrained
 from genre_lib.models.folder import GenreModel, InferenceSettings
 from genre_lib.models.head import last_layer, with_genres
 from genre_lib.models.musicgen import GenreMusicgenConfig, GenreMusicgenForAudioClassification, from_musicgen
 from genre_lib.models.probe import Head
+from genre_lib.training import fit
 
 RATE = 32_000
 NONE = 2048
@@ -71,6 +75,8 @@ def saved(source: Path, tmp_path_factory: pytest.TempPathFactory) -> GenreModel:
     with_genres(network, GENRES)
     with torch.no_grad():
         network.layer_weights.copy_(torch.tensor([0.5, -0.5]))
+        network.norm.running_mean.copy_(torch.linspace(-1, 1, 32))
+        network.norm.running_var.copy_(torch.linspace(0.1, 2, 32))
     model = GenreModel(network.eval(), extractor, InferenceSettings(1.0, 1.0))
     return folder.save(model, tmp_path_factory.mktemp("saved") / "listener")
 
@@ -148,14 +154,18 @@ def test_codes_are_delayed_a_step_for_each_codebook(source: Path):
     ]
 
 
+def head_of(network: GenreMusicgenForAudioClassification, means: np.ndarray) -> np.ndarray:
+    """What the head of the fixture makes of layers' means [2, 16]."""
+    normal = (means.reshape(-1) - np.linspace(-1, 1, 32)) / np.sqrt(np.linspace(0.1, 2, 32) + 1e-5)
+    shares = np.exp([0.5, -0.5]) / np.exp([0.5, -0.5]).sum()
+    head = Head.of(network)
+    return shares @ normal.reshape(2, 16) @ head.weight.numpy().T + head.bias.numpy()
+
+
 def test_the_head_adds_normalised_layers_in_learned_shares(saved: GenreModel):
     network = saved.network
     inputs = torch.from_numpy(np.stack(sounds(1.0)))[:, None]
-    layers = network.embed(inputs).double().numpy()[0]
-    normal = (layers - layers.mean(1, keepdims=True)) / np.sqrt(layers.var(1, keepdims=True) + 1e-5)
-    shares = np.exp([0.5, -0.5]) / np.exp([0.5, -0.5]).sum()
-    head = Head.of(network)
-    expected = shares @ normal @ head.weight.numpy().T + head.bias.numpy()
+    expected = head_of(network, network.embed(inputs).double().numpy()[0])
     with torch.no_grad():
         output = network(inputs, labels=torch.tensor([1]))
     np.testing.assert_allclose(output.logits[0].numpy(), expected, atol=1e-5)
@@ -174,13 +184,15 @@ def test_the_head_is_given_what_the_listener_hears(saved: GenreModel):
 
 
 def test_only_the_head_learns(saved: GenreModel):
-    network = saved.network.train()
-    network(torch.from_numpy(np.stack(sounds(0.5)))[:, None], labels=torch.tensor([0])).loss.backward()
+    network = GenreMusicgenForAudioClassification.from_pretrained(saved.folder).train()
+    inputs = torch.from_numpy(np.stack(sounds(0.5, 0.5)))[:, None]
+    network(inputs, labels=torch.tensor([0, 1])).loss.backward()
     learned = {name for name, parameter in network.named_parameters() if parameter.grad is not None}
     assert learned == {"classifier.weight", "classifier.bias", "layer_weights"}
     assert last_layer(network)[0] == "classifier"
-    network.zero_grad()
-    network.eval()
+    means = GenreMusicgenForAudioClassification.from_pretrained(saved.folder).embed(inputs).flatten(1)
+    expected = 0.9 * torch.linspace(-1, 1, 32) + 0.1 * means.mean(0)
+    torch.testing.assert_close(network.norm.running_mean, expected, atol=1e-5, rtol=1e-4)
 
 
 def test_the_folder_holds_what_is_heard_by_and_no_more(source: Path, saved: GenreModel):
@@ -222,10 +234,8 @@ def test_a_file_is_predicted_from_plain_hidden_states(source: Path, saved: Genre
     for clip in (heard[:RATE], heard[RATE:]):
         states = plain_hidden_states(whole, clip)
         means = torch.stack([states[layer][0, 1:].mean(0) for layer in (2, 3)])
-        normal = (means - means.mean(-1, keepdim=True)) / (means.var(-1, keepdim=True, correction=0) + 1e-5).sqrt()
-        mixed = torch.tensor([0.5, -0.5]).softmax(0) @ normal
-        logits.append(mixed @ saved.network.classifier.weight.T + saved.network.classifier.bias)
-    np.testing.assert_allclose(track.logits, torch.stack(logits).mean(0).detach().numpy(), atol=1e-4)
+        logits.append(head_of(saved.network, means.numpy()))
+    np.testing.assert_allclose(track.logits, np.mean(logits, 0), atol=1e-4)
 
 
 def test_a_folder_of_another_kind_is_no_musicgen(saved: GenreModel):
@@ -258,3 +268,29 @@ def test_a_musicgen_that_lacks_weights_is_none(source: Path, tmp_path: Path):
     safetensors.torch.save_file(tensors, damaged / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(ModelInvalid, match=r"the weights lack backbone\.decoder\.layers\.1\.fc1"):
         folder.load_base(damaged)
+
+
+# --- learning ---------------------------------------------------------------------------------------------------------
+
+LEARN = {"clip_seconds": 1.0, "num_epochs": 2, "batch_size": 8, "accelerator": "cpu", "devices": 1}
+
+
+def test_its_head_is_learned_on_what_it_heard_once(source: Path, synthetic_catalogue: Path, tmp_path: Path):
+    asked = LEARN | {"base_model": str(source), "data_path": str(synthetic_catalogue), "learning_rate": 1e-2}
+    trained = fit(asked | {"method": "head", "output_path": str(tmp_path / "mine")})
+    learned, base = folder.load(tmp_path / "mine"), folder.load_base(source)
+    assert learned.genres == list(SYNTH_GENRES) and learned.network.config.base_model == "musicgen"
+    before = {name: tensor for name, tensor in base.network.backbone.state_dict().items()}
+    assert all(torch.equal(tensor, before[name]) for name, tensor in learned.network.backbone.state_dict().items())
+    assert not torch.equal(learned.network.norm.running_mean, base.network.norm.running_mean)
+    assert len(trained.history) == 2
+    catalogue = read(synthetic_catalogue / "catalogue.csv")
+    scored = evaluate(tmp_path / "mine", catalogue, "valid", compare_to=source, device="cpu")
+    assert scored.metrics["comparison"] is None, "there is nothing to compare with in an encoder without genres"
+
+
+@pytest.mark.parametrize("method", ["lora", "full"])
+def test_its_layers_do_not_learn(source: Path, synthetic_catalogue: Path, method: str):
+    asked = LEARN | {"base_model": str(source), "data_path": str(synthetic_catalogue), "method": method}
+    with pytest.raises(ConfigurationError, match="musicgen listens by MusicGen's layers, which rest; .* method='head'"):
+        fit(asked)

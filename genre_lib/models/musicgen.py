@@ -86,6 +86,7 @@ class GenreMusicgenPreTrainedModel(PreTrainedModel):
 
     @torch.no_grad()
     def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
         if isinstance(module, GenreMusicgenForAudioClassification):
             init.zeros_(module.layer_weights)
         elif isinstance(module, nn.Linear):
@@ -108,6 +109,10 @@ class GenreMusicgenModel(GenreMusicgenPreTrainedModel):
         self.audio_encoder, self.decoder = codec, decoder
         self.requires_grad_(False)
         self.post_init()
+
+    def train(self, mode: bool = True) -> GenreMusicgenModel:
+        """Stay in evaluation mode, without dropout: nothing in here learns."""
+        return super().train(False)
 
     @torch.no_grad()
     def forward(
@@ -160,11 +165,17 @@ class GenreMusicgenModel(GenreMusicgenPreTrainedModel):
 
 
 class GenreMusicgenForAudioClassification(GenreMusicgenPreTrainedModel):
-    """:class:`GenreMusicgenModel` under a head: its layers' means, each normalised, in learned shares, and a layer."""
+    """:class:`GenreMusicgenModel` under a head: its layers' means, on one scale, in learned shares, and a linear layer.
+
+    A hidden state's numbers differ by orders of magnitude, and a few are large for every sound. So each is brought to
+    mean 0 and variance 1 over the clips, as probes do (Castellon et al. 2021; He et al. 2022, arXiv:2111.06377, by the
+    same batch norm without weights).
+    """
 
     def __init__(self, config: GenreMusicgenConfig) -> None:
         super().__init__(config)
         self.backbone = GenreMusicgenModel(config)
+        self.norm = nn.BatchNorm1d(len(config.layers) * config.hidden_size, affine=False)
         self.layer_weights = nn.Parameter(torch.zeros(len(config.layers)))
         self.classifier = nn.Linear(config.hidden_size, config.num_labels or 0)
         self.post_init()
@@ -195,7 +206,7 @@ class GenreMusicgenForAudioClassification(GenreMusicgenPreTrainedModel):
 
     def last_inputs(self, embeddings: torch.Tensor) -> torch.Tensor:
         """The layers together, as the last linear layer is given them: [clips, layers, dim] → [clips, dim]."""
-        normal = functional.layer_norm(embeddings, embeddings.shape[-1:])  # layers differ much in their scale
+        normal = self.norm(embeddings.flatten(1)).view_as(embeddings)
         return torch.einsum("cld,l->cd", normal, self.layer_weights.softmax(0))
 
 
