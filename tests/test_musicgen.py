@@ -280,7 +280,7 @@ def test_its_head_is_learned_on_what_it_heard_once(source: Path, synthetic_catal
     trained = fit(asked | {"method": "head", "output_path": str(tmp_path / "mine")})
     learned, base = folder.load(tmp_path / "mine"), folder.load_base(source)
     assert learned.genres == list(SYNTH_GENRES) and learned.network.config.base_model == "musicgen"
-    before = {name: tensor for name, tensor in base.network.backbone.state_dict().items()}
+    before = base.network.backbone.state_dict()
     assert all(torch.equal(tensor, before[name]) for name, tensor in learned.network.backbone.state_dict().items())
     assert not torch.equal(learned.network.norm.running_mean, base.network.norm.running_mean)
     assert len(trained.history) == 2
@@ -292,5 +292,7 @@ def test_its_head_is_learned_on_what_it_heard_once(source: Path, synthetic_catal
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_its_layers_do_not_learn(source: Path, synthetic_catalogue: Path, method: str):
     asked = LEARN | {"base_model": str(source), "data_path": str(synthetic_catalogue), "method": method}
-    with pytest.raises(ConfigurationError, match="musicgen listens by MusicGen's layers, which rest; .* method='head'"):
+    with pytest.raises(
+        ConfigurationError, match=r"musicgen listens by MusicGen's layers, which rest"
+    ):
         fit(asked)
