@@ -213,7 +213,7 @@ def _describe(name: str) -> Source:
     if downloaded := DOWNLOADED.fullmatch(name):
         repo, said = downloaded.groups()
         research_only = any(word in said.casefold() for word in RESEARCH_WORDS)
-        return Source(f"what {repo} had learned from", "its card on the hub", f"weights: {said}", research_only)
+        return Source(f"the data of {repo}", "its card on the hub", f"weights: {said}", research_only)
     return known or Source(name or "unnamed", "a catalogue of the user's own", NOT_STATED, False)
 
 

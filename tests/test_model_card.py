@@ -142,6 +142,6 @@ def test_the_licence_of_a_downloaded_base_is_told(tmp_path, licence, kind):
     names = model_card.inherited_sources(tmp_path)
     assert names == [f"ann/base ({licence or 'not stated'})"]
     told = model_card.fair_use(data("my music", inherited=tuple(names)))
-    assert told["kind"] == kind and (kind == "unknown" or told["because"] == ["what ann/base had learned from"])
+    assert told["kind"] == kind and (kind == "unknown" or told["because"] == ["the data of ann/base"])
     (tmp_path / "metrics.json").write_text('{"data": {"sources": {"gtzan": {}}}}')
     assert model_card.inherited_sources(tmp_path) == [*names, "gtzan"]
