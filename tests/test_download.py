@@ -442,7 +442,9 @@ def test_the_command_tells_what_it_fetches_and_what_to_do_with_it(server, settin
         "genre finetune --base-model hubert --data-path MUSIC\n"
     )
     shown = command(server, settings, "show", "hubert").stdout
-    assert f"{HUBERT} at {commit}" in shown and "apache-2.0" in shown and "encoder" in shown
+    lines = dict(line.split(maxsplit=1) for line in shown.splitlines())
+    assert lines["source"] == f"{HUBERT} at {commit}" and lines["licence"] == "apache-2.0"
+    assert (lines["kind"], lines["genres"]) == ("encoder", "–") and "engine" not in lines
     assert (
         json.loads(command(server, settings, "show", "hubert", "--format", "json").stdout)["source"]["commit"] == commit
     )

@@ -292,7 +292,5 @@ def test_its_head_is_learned_on_what_it_heard_once(source: Path, synthetic_catal
 @pytest.mark.parametrize("method", ["lora", "full"])
 def test_its_layers_do_not_learn(source: Path, synthetic_catalogue: Path, method: str):
     asked = LEARN | {"base_model": str(source), "data_path": str(synthetic_catalogue), "method": method}
-    with pytest.raises(
-        ConfigurationError, match=r"musicgen listens by MusicGen's layers, which rest"
-    ):
+    with pytest.raises(ConfigurationError, match=r"musicgen listens by MusicGen's layers, which rest"):
         fit(asked)

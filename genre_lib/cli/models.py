@@ -47,14 +47,16 @@ def models_show(
     settings = get_settings()
     folder = registry.resolve(model, settings).resolve()
     active = [info.folder for info in registry.list_models(settings) if info.active]
-    told = as_json(registry.describe(folder, active=folder in active)) | {"engine": engine_of(folder)}
+    told = as_json(registry.describe(folder, active=folder in active))
+    told |= {} if told["kind"] == registry.ENCODER else {"engine": engine_of(folder)}
     if format is ListFormat.json:
         write_text(json.dumps(told, indent=2) + "\n")
         return
     metrics, source = told.pop("metrics"), told.pop("source")
+    told["genres"] = ", ".join(told["genres"]) or None
     if source:
         told |= {"source": f"{source.get('repo')} at {source.get('commit')}", "licence": source.get("licence") or None}
-    print_lines({name.replace("_", " "): ", ".join(v) if isinstance(v, list) else shown(v) for name, v in told.items()})
+    print_lines({name.replace("_", " "): shown(value) for name, value in told.items()})
     if "accuracy" in metrics and "macro_f1" in metrics:
         print_lines({"accuracy": interval(metrics["accuracy"]), "macro-F1": interval(metrics["macro_f1"])})
 
