@@ -110,7 +110,7 @@ def parse_arguments() -> argparse.Namespace:
 def compared(family: str, given: argparse.Namespace, place: Path) -> Found:
     """What one family says by each way, beside what it says in transformers."""
     folder = written(family, given.size, place / family)
-    predictor = Predictor.from_folder(folder, device="cpu")
+    predictor = Predictor.from_folder(folder, device="cpu", engine="torch")
     tracks = shortened(given.files, place, predictor.model.sample_rate)
     clips = [clips_of(predictor, track) for track in tracks]
     expected = [by_transformers(folder, each) for each in clips]
@@ -170,7 +170,7 @@ def by_transformers(folder: Path, clips: list[np.ndarray]) -> np.ndarray:
 def by_command(folder: Path, tracks: list[Path]) -> list[np.ndarray]:
     """Confidences of ``genre predict``, in the order of the genres."""
     command = [str(Path(sys.executable).with_name("genre")), "predict", *map(str, tracks), "--model", str(folder)]
-    command += ["--format", "jsonl", "--top-k", str(len(GENRES))]
+    command += ["--engine", "torch", "--format", "jsonl", "--top-k", str(len(GENRES))]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return [in_order(json.loads(line)["predictions"]) for line in done.stdout.splitlines()]
 

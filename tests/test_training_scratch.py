@@ -10,6 +10,7 @@ import pytest
 from genre_lib import audio
 from genre_lib.data.catalogue import Catalogue, read
 from genre_lib.errors import ConfigurationError
+from genre_lib.inference import Predictor
 from genre_lib.models.folder import load
 from genre_lib.models.untrained import TINY, TINY_SPEECH, make
 from genre_lib.networks import kaldi
@@ -134,3 +135,16 @@ def test_clips_that_a_published_ast_would_not_hear_to_the_end_are_refused(tmp_pa
     with pytest.raises(ConfigurationError, match=r"hears the first 1024 frames of a clip, 10\.24 s"):
         build(config, GENRES, None)
     assert np.isclose(build(TrainingConfig(base_model=base), GENRES, None).model.inference.clip_seconds, 10.0)
+
+
+def test_embeddings_by_other_statistics_are_others(asked, tracks, tmp_path):
+    base = {"base_model": str(make("ast", "tiny", tmp_path / "ast", num_mel_bins=32)), "num_epochs": 1}
+    for normalize in ("model", "data"):
+        result = fit(SMALL | asked | base | {"method": "head", "normalize": normalize})
+        assert result.run.events("features_ready")[0]["computed"] == len(tracks.split("train")) + len(
+            tracks.split("valid")
+        )
+        valid = tracks.split("valid").tracks
+        predictor = Predictor.from_folder(result.model_folder, device="cpu")
+        told = [predictor.file(path).top(1)[0].genre for path in valid["path"]]
+        assert result.metrics["valid_accuracy"] == pytest.approx(np.mean(np.array(told) == valid["genre"]))
