@@ -4,7 +4,7 @@ MusicGen (Copet et al. 2023, arXiv:2306.05284) writes music as codes of EnCodec 
 arXiv:2210.13438). Here it reads them: the codec makes codes of a clip, the decoder reads them as it would its own, each
 codebook a step later than the one before, and hidden states of a layer in its middle are averaged over time. That the
 middle of a music model knows most of what is heard was found for Jukebox (Castellon et al. 2021, arXiv:2107.05677);
-that MusicGen's layers tell keys, chords and tempi, by Wei et al. (2024, arXiv:2410.00872).
+that MusicGen's layers tell notes, chords and tempi, by Wei et al. (2024, arXiv:2410.00872).
 
 No text is given, and without text MusicGen's cross-attention adds nothing: it is told zeros, and none of its layers has
 a bias. So neither the text encoder is kept, nor the cross-attention, the layers above, and the codec's way back to
