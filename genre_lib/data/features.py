@@ -23,7 +23,7 @@ import torch
 
 from genre_lib import audio
 from genre_lib.cache import ArrayCache, combine, content_digest
-from genre_lib.clips import cut
+from genre_lib.clips import cut, views
 from genre_lib.data.track_features import ClippedTrack, SlicedTrack, TrackFeatures, WholeTrack, finished
 from genre_lib.errors import AudioError
 from genre_lib.networks.front_ends import SHORTEST_SECONDS, FrontEnd, front_end_of
@@ -199,13 +199,11 @@ class FeatureStore:
 
     def _rows(self, waveform: np.ndarray, front: FrontEnd, variant: str) -> np.ndarray:
         """Waveform [samples] → rows of all of it [rows, ...], or of each of its clips [clips, rows, ...]."""
-        if variant == CLIPS:
-            waveform = cut(waveform, front.sampling_rate, self.clip_seconds, self.hop_seconds, SHORTEST_SECONDS)
-        least = min(round(seconds * front.sampling_rate) for seconds in (SHORTEST_SECONDS, self.clip_seconds))
-        if waveform.shape[-1] < least:  # repeated, as prediction does
-            waveform = np.resize(waveform, least)
-        with torch.no_grad():
-            return front.track(torch.from_numpy(waveform)).numpy().astype(np.float16)
+        lengths = (self.clip_seconds, self.hop_seconds, SHORTEST_SECONDS)
+        if variant == CLIPS:  # one after the other, so that an hour's need no more memory than a minute's
+            return np.stack([_heard(front, clip) for clip in views(waveform, front.sampling_rate, *lengths)])
+        least = round(min(SHORTEST_SECONDS, self.clip_seconds) * front.sampling_rate)
+        return _heard(front, waveform if len(waveform) >= least else np.resize(waveform, least))
 
     def _waveform(self, path: str) -> np.ndarray:
         with warnings.catch_warnings():
@@ -232,6 +230,11 @@ class FeatureStore:
         of_clips = variant or not (self.sliceable or self.front)
         lengths = f"{self.clip_seconds} {self.hop_seconds}" if of_clips else ""
         return combine(self._digests[path], self._extractor_digest, VERSION, variant, lengths)
+
+
+@torch.no_grad()
+def _heard(front: FrontEnd, waveform: np.ndarray) -> np.ndarray:
+    return front.track(torch.from_numpy(waveform)).numpy().astype(np.float16)
 
 
 def settings_digest(extractor: Any) -> str:
