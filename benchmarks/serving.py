@@ -44,7 +44,7 @@ BIT_RATE = 128_000
 START_SECONDS = 180
 END_SECONDS = 20
 ENDING = (signal.SIGINT, signal.SIGTERM)
-LEFT_TO_THE_USER = {"device", "max_batch_size", "batch_timeout"}
+LEFT_TO_THE_USER = {"device", "engine", "max_batch_size", "batch_timeout"}
 """Settings of the service that may be tried out here; the others are as measured."""
 
 
