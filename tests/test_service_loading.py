@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 
 import pytest
 
-from genre_lib.engines import openvino_library
+from genre_lib.engines import machine, openvino_library, report
+from genre_lib.engines.report import Measured, Report, fastest
 from genre_lib.errors import ConfigurationError, EngineUnavailable, ModelNotFound
+from genre_lib.networks.folder import weights_digest
 from genre_lib.service.loading import Loader
 from genre_lib.service.model_cache import ModelCache, bytes_of
 from genre_lib.settings import get_settings
+
+TIMES = {"torch-float32": 20.0, "torch-bf16": 10.0}
+"""Milliseconds of a clip, made up."""
 
 
 def loader(tmp_path: Path, engine: str, device: str = "cpu") -> Loader:
@@ -33,6 +39,26 @@ def test_an_engines_bytes_count(tiny_model: Path, tmp_path: Path):
     models = ModelCache(settings, Loader(settings))
     models.start()
     assert models.size == bytes_of(by_openvino)
+
+
+@pytest.mark.skipif(not machine.has_bf16("cpu"), reason="this processor has no bfloat16")
+def test_a_tuning_reaches_a_running_service(tiny_model: Path, tmp_path: Path):
+    folder = Path(shutil.copytree(tiny_model, tmp_path / "served"))
+    settings = get_settings(model_path=folder, device="cpu", cache_path=tmp_path / "cache")
+    models = ModelCache(settings, Loader(settings))
+    models.start()
+    assert models.active.engine.name == "torch-float32"
+    times = {name: Measured(milliseconds={"1": time, "8": time}, agreements=8) for name, time in TIMES.items()}
+    report.write(
+        folder,
+        Report(
+            weights=weights_digest(folder), device="cpu", hardware=machine.hardware("cpu"), threads=1, clips=8,
+            versions=machine.versions(), tolerance=0.05, created="now", engines=times, chosen="torch-bf16",
+        ),
+    )  # fmt: skip
+    models.follow()
+    assert (models.active.engine.name, models.error) == ("torch-bf16", None)
+    assert fastest(folder) == "torch-bf16"
 
 
 def test_what_cannot_be_made_is_served_by_float32(tiny_model: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture):
