@@ -25,6 +25,7 @@ ELSEWHERE = {
     "genre finetune": "tests/integration/test_notebooks.py runs its notebook",
     "genre predict --features": "tests/test_soundless.py, with a model of features alone",
     "genre spotify": "tests/integration/test_serve_spotify.py, with a Spotify on this machine",
+    "genre models tune": "tests/test_engine_tuning.py",
     "genre models import": "tests/test_musicnn.py, without the package that this needs",
     "papermill": "tests/integration/test_notebooks.py",
     "python": "benchmarks, which take minutes",
