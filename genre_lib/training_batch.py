@@ -180,7 +180,7 @@ class Steps:
         recipe, embedded = recipe_of(config, model), config.method == "head"
         self.module = GenreClassifier(network, recipe, embedded=embedded, compiled=config.compile).to(device).train()
         self.average = copy.deepcopy(model.network) if config.ema_decay else None
-        self.optimizer = torch.optim.AdamW(self.module.groups(), lr=1e-9)  # the network shall stay as it is
+        self.optimizer = torch.optim.AdamW(self.module.groups(), lr=1e-9, fused=True)  # the network shall stay as it is
 
     def measured(self, batch_size: int) -> Tried | None:
         """Two steps, of which the second is timed; None where the GPU's memory does not do."""
