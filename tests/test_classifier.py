@@ -116,3 +116,20 @@ def test_a_resting_front_keeps_its_weights_and_every_norm_its_statistics(network
     learning = {name for name, parameter in network.named_parameters() if parameter.requires_grad}
     assert not any(name.startswith(("backbone.stem", "backbone.input_norm")) for name in learning)
     assert {"classifier.weight", "backbone.stages.0.conv1.weight"} <= learning
+
+
+def test_a_compiled_network_keeps_the_names_of_its_weights(network):
+    names = set(network.state_dict())
+    module = GenreClassifier(network, Recipe(), compiled=True)
+    assert set(module.state_dict()) == {f"network.{name}" for name in names}
+
+
+def test_a_checkpoint_leaves_out_what_rests_and_takes_it_from_the_network(network):
+    module = GenreClassifier(network, Recipe(freeze="backbone"))
+    checkpoint = {"state_dict": dict(module.state_dict())}
+    module.on_save_checkpoint(checkpoint)
+    left = {name for name in checkpoint["state_dict"] if not name.startswith("network.backbone.")}
+    assert left == {"network.classifier.weight", "network.classifier.bias"}
+    assert not {name for name, _ in module.named_parameters()} & set(checkpoint["state_dict"]) - left
+    module.on_load_checkpoint(checkpoint)
+    assert set(checkpoint["state_dict"]) == set(module.state_dict())

@@ -64,6 +64,8 @@ def test_every_public_setting_is_one_of_the_training():
         ({"output_path": "/etc"}, r"config\.output_path is no setting"),
         ({"epochs": 0}, r"epochs: input should be greater than or equal to 1, and is 0"),
         ({"learning_rate": 2}, r"learning_rate: input should be less than or equal to 1, and is 2"),
+        ({"method": "lora", "freeze": "front"}, "method='lora' and freeze='front' contradict each other"),
+        ({"method": "lora", "lora_ranks": 4}, "config.lora_ranks is no setting .* did you mean lora_rank"),
         ({"freeze": "all"}, r"freeze: input should be 'none'.*, and is 'all'"),
         ({"gradient_clip": float("inf")}, r"must be finite"),
         ({"augmentation": {"noise": float("nan")}}, r"must be finite"),

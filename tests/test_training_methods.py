@@ -17,7 +17,7 @@ from genre_lib.data.catalogue import Catalogue, read
 from genre_lib.errors import ConfigurationError, RunStopped
 from genre_lib.models import untrained
 from genre_lib.models.folder import load
-from genre_lib.training import TrainingConfig, fit
+from genre_lib.training import TrainingConfig, fit, keep_best
 from genre_lib.training_rules import contradictions
 
 SMALL = {
@@ -208,6 +208,16 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(method, family, asked, 
     assert found.history["epoch"].tolist() == [1, 2]
     a, b = weights(whole.model_folder), weights(found.model_folder)
     assert all(torch.allclose(a[name], b[name], atol=1e-6) for name in a)
+
+
+def test_what_a_stopped_lora_leaves_is_plain_too(asked, tmp_path, monkeypatch):
+    asked = asked | {"method": "lora", "run_path": str(tmp_path / "run")}
+    stop_in(monkeypatch, epoch=2)
+    with pytest.raises(RunStopped):
+        fit(asked)
+    kept = keep_best(TrainingConfig(**asked))
+    assert kept is not None and kept.epoch == 1
+    assert set(weights(kept.model_folder)) == set(weights(asked["base_model"]))
 
 
 def test_networks_without_attention_cannot_have_lora(asked, tiny_model):
