@@ -1,0 +1,50 @@
+"""What a training cost, by its events."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from genre_lib.runs import Run
+from genre_lib.training_config import TrainingConfig
+from genre_lib.training_costs import begin, costs, method_of
+
+
+@pytest.mark.parametrize(
+    ("fields", "method"),
+    [
+        ({}, "full"),
+        ({"init": "scratch"}, "scratch"),
+        ({"freeze": "backbone"}, "head"),
+        ({"freeze": "front"}, "full"),
+        ({"method": "lora"}, "lora"),
+    ],
+)
+def test_a_way_to_train_in_a_word(fields, method):
+    assert method_of(TrainingConfig(**fields)) == method
+
+
+def test_clips_a_second_are_those_of_all_epochs(tmp_path):
+    network = torch.nn.Linear(10, 3)
+    network.bias.requires_grad_(False)
+    run = Run.create(tmp_path, "r")
+    begin(TrainingConfig(method="full"), network, run, "cpu", "32-true")
+    for epoch, seconds in ((1, 3.0), (2, 1.0)):
+        run.event("epoch_ended", epoch=epoch, clips=20, train_seconds=seconds, seconds=9.0)
+    found = costs(run, 12.34)
+    assert (found["parameters"], found["trainable_parameters"]) == (33, 30)
+    assert (found["clips_per_second"], found["seconds"], found["method"]) == (10.0, 12.3, "full")
+    assert found["peak_memory_mib"] > 50
+
+
+def test_memory_is_measured_from_the_beginning_on(tmp_path):
+    held = torch.ones(64 * 2**20)  # 256 MiB, which are given back before it begins
+    del held
+    run = Run.create(tmp_path, "r")
+    begin(TrainingConfig(), torch.nn.Linear(1, 1), run, "cpu", "32-true")
+    before = costs(run, 0.0)["peak_memory_mib"]
+    held = torch.ones(64 * 2**20)
+    assert held.sum() == len(held)
+    del held
+    assert costs(run, 0.0)["peak_memory_mib"] >= before + 200
+    assert costs(run, 0.0)["clips_per_second"] is None
