@@ -85,7 +85,7 @@ def make(source: Path, seconds: float) -> None:
         began = time.perf_counter()
         clips = generator.make(prompts, range(len(prompts)), seconds)
         took = time.perf_counter() - began
-        print(f"making {len(clips)} of {seconds:g} s ({len(clips[0])} samples) together: {took:.1f} s")
+        print(f"making {len(clips)} of {seconds:g} s ({len(clips[0])} samples) together: {took:.1f} s", flush=True)
 
 
 if __name__ == "__main__":
