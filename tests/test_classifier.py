@@ -3,7 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import Trainer
+from torch import nn
 from torch.nn import functional
+from torch.utils.data import DataLoader
 
 from genre_lib.models.classifier import (
     GenreClassifier,
@@ -96,6 +99,18 @@ def test_a_frozen_backbone_stays_at_rest(network):
         "network.classifier.weight",
         "network.classifier.bias",
     ]
+
+
+def test_a_network_that_was_loaded_to_predict_learns_in_training_mode(network, tmp_path):
+    """Lightning leaves the mode of each layer as it finds it: without dropout, and with norms that learn nothing."""
+    module = GenreClassifier(network.eval(), Recipe(warmup_steps=0))
+    batches = [{"inputs": torch.randn(4, 8, 16), "targets": torch.tensor([0, 1, 2, 0])}] * 3
+    quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False, "barebones": False}
+    trainer = Trainer(max_epochs=1, accelerator="cpu", enable_checkpointing=False, default_root_dir=tmp_path, **quiet)
+    trainer.fit(module, DataLoader(batches, batch_size=None))
+    norms = [layer for layer in network.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    assert norms and all(int(norm.num_batches_tracked) == 3 for norm in norms)
+    assert network.dropout.training
 
 
 def test_one_step_of_the_module_is_a_step_of_torch(network):

@@ -122,9 +122,8 @@ class GenreClassifier(LightningModule):
                 checkpoint[part] = {name: own[name] for name in self.resting} | checkpoint[part]
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        if self.embedded:  # Lightning leaves a network that was loaded to predict as it came
-            self.network.train()
-        rest_frozen(self.network)  # Lightning puts the whole network into training mode
+        self.network.train()  # Lightning leaves a network that was loaded to predict in evaluation mode
+        rest_frozen(self.network)
         if self.recipe.freeze in ("norms", "front"):
             rest_norms(self.network)
 
