@@ -114,7 +114,7 @@ class Search:
         size = 1
         while size <= self.most:
             began = time.perf_counter()
-            if size > 2 and fitting(list(self.tried.values()), available) < size:
+            if size > 2 and expected(list(self.tried.values()), size) > available:
                 break
             self.works(size)
             if size > 1 and 2 * (time.perf_counter() - began) > seconds:
@@ -126,14 +126,24 @@ class Search:
 
 def fitting(tried: Sequence[Tried], available: int) -> int:
     """Clips whose steps stay within so many bytes, where each adds as many: a line through the peaks; 0 for none."""
-    sizes = np.array([row.batch_size for row in tried], dtype=float)
-    peaks = np.array([row.peak_bytes for row in tried], dtype=float)
-    if len(sizes) < 2:
-        return int(peaks[0] <= available)
-    slope, start = np.polyfit(sizes, peaks, 1)
+    if len(tried) < 2:
+        return int(tried[0].peak_bytes <= available)
+    slope, start = _line(tried)
     if slope <= 0:  # so small that the process's other memory hides it
-        return int(sizes.max())
+        return max(row.batch_size for row in tried)
     return max(int((available - start) / slope + 1e-6), 0)  # a line through whole numbers is a little off them
+
+
+def expected(tried: Sequence[Tried], batch_size: int) -> float:
+    """Bytes that a step of so many clips will have at its peak, by a line through those of two batches or more."""
+    slope, start = _line(tried)
+    return float(start + slope * batch_size)
+
+
+def _line(tried: Sequence[Tried]) -> tuple[float, float]:
+    """Bytes that each clip adds to the peak, and those of no clip."""
+    slope, start = np.polyfit([row.batch_size for row in tried], [row.peak_bytes for row in tried], 1)
+    return float(slope), float(start)
 
 
 def fit_batch(config: TrainingConfig, most: int = 256, told: Callable[[Tried], None] = lambda _: None) -> Fit:

@@ -40,6 +40,7 @@ def build(config: TrainingConfig, genres: list[str], subclasses: Subclasses) -> 
     """The network as the configuration describes it, from a base model or from nothing."""
     if config.init == "scratch":
         model = from_scratch(config, genres, subclasses)
+        _keep_all_layers(model.network)
         _check_clip(model)
         return Built(model, [])
     settings = get_settings()

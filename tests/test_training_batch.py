@@ -51,6 +51,13 @@ def test_without_a_wall_no_batch_is_tried_that_would_be_one():
     assert Search(grown, most=6).while_it_lasts(START + 10 * CLIP) == (6, "most")
 
 
+def test_batches_grow_on_where_their_memory_does_not_show():
+    """The peak of a tiny network is the process's own, up or down by what was freed meanwhile."""
+    search = Search(lambda size: Tried(size, START - size, 1.0), most=8)
+    assert search.while_it_lasts(2 * START) == (8, "most")
+    assert sorted(search.tried) == [1, 2, 4, 8]
+
+
 def test_batches_that_take_too_long_are_not_tried():
     search = Search(grown, most=256)
     assert search.while_it_lasts(START + 100 * CLIP, seconds=0.0) == (100, "memory")
