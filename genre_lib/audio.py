@@ -331,9 +331,10 @@ def _decode(opened: _Opened, sample_rate: int, limits: Limits) -> np.ndarray:
             message = f"{opened.name} lasts longer than the limit of {longest:g} s."
             raise AudioTooLong(f"{message} Cut it shorter, or raise the limit.")
         mixer.push(frame)
-    if seconds == 0:
+    waveform = mixer.finish()
+    if not len(waveform):
         raise EmptyAudio(f"{opened.name} holds no samples that can be decoded. Fetch or export it again.")
-    return mixer.finish()
+    return waveform
 
 
 def _frames(opened: _Opened) -> Iterator[Any]:
@@ -375,33 +376,52 @@ class _Mixer:
     def finish(self) -> np.ndarray:
         """The waveform: float32 [samples], finite, in [-1, 1]."""
         self._drain()
-        waveform = np.concatenate(self.done)
+        waveform = np.concatenate([*self.done, np.zeros(0, np.float32)])
         return np.clip(waveform, -1, 1, out=waveform)
 
     def _start(self, form: tuple[str, int, int] | None) -> None:
-        self.form = form
+        self.form, self.came = form, False
         self.queue = AudioFifo()
         self.resampler = av.AudioResampler("flt", "mono", self.sample_rate)
 
-    def _mix(self) -> None:
+    def _mix(self) -> np.ndarray:
+        """Average what is in the queue, and resample it; the average is returned, at the source's rate."""
         frame: Any = self.queue.read(0)
         mono = _mono(frame)
         if frame.sample_rate == self.sample_rate:
             self.done.append(mono)
-            return
-        mixed = av.AudioFrame.from_ndarray(mono[None], "flt", "mono")
-        mixed.sample_rate = frame.sample_rate
-        self._collect(mixed)
+        else:
+            self._collect(self._resampled(mono))
+        return mono
 
     def _drain(self) -> None:
-        if self.form and self.queue.samples:
-            self._mix()
-        if self.form and self.form[2] != self.sample_rate:
-            self._collect(None)
+        if self.form is None:
+            return
+        last = self._mix() if self.queue.samples else None
+        if self.form[2] == self.sample_rate:
+            return
+        self._collect(self._resampled(None))
+        if last is not None and not self.came:
+            self._collect(self._resampled_short(last))
 
-    def _collect(self, frame: Any) -> None:
-        resampled = self.resampler.resample(frame)
-        self.done += [part.to_ndarray()[0] for part in resampled if part is not None]
+    def _collect(self, parts: list[np.ndarray]) -> None:
+        self.done += parts
+        self.came = self.came or any(len(part) for part in parts)
+
+    def _resampled(self, mono: np.ndarray | None) -> list[np.ndarray]:
+        """What the resampler gives for samples [samples], or for None at their end."""
+        frame: Any = None
+        if mono is not None and self.form:
+            frame = av.AudioFrame.from_ndarray(mono[None], "flt", "mono")
+            frame.sample_rate = self.form[2]
+        return [part.to_ndarray()[0] for part in self.resampler.resample(frame) if part is not None]
+
+    def _resampled_short(self, mono: np.ndarray) -> list[np.ndarray]:
+        """The same with silence after them, cut off again: FFmpeg gives none back of fewer than its filter is long."""
+        self._start(self.form)
+        parts = self._resampled(np.pad(mono, (0, CHUNK_SAMPLES)))
+        samples = round(len(mono) * self.sample_rate / self.form[2]) if self.form else 0
+        return [np.concatenate(parts)[: max(samples, 1)]] if parts else []
 
 
 def _mono(frame: Any) -> np.ndarray:

@@ -143,6 +143,16 @@ def test_length_after_resampling(rate: int) -> None:
     assert abs(len(decoded.waveform) - 3 * rate) <= 2
 
 
+@pytest.mark.parametrize("rate", [8000, 32000, 44100, 96000])
+@pytest.mark.parametrize("samples", [1, 3, 17])
+def test_fewer_samples_than_the_filter_is_long_are_heard_as_before_silence(rate: int, samples: int) -> None:
+    wave = np.linspace(0.2, 0.6, samples, dtype=np.float32)
+    alone = load(encode(wave[None], rate, "wav", "pcm_f32le"), 16000).waveform
+    before_silence = load(encode(np.pad(wave, (0, rate))[None], rate, "wav", "pcm_f32le"), 16000).waveform
+    assert len(alone) == max(round(samples * 16000 / rate), 1) and np.abs(alone).max() > 0.01
+    np.testing.assert_allclose(alone, before_silence[: len(alone)], atol=1e-6)
+
+
 def test_samples_that_are_no_number_become_silence() -> None:
     wave = sine(1.0, 500, RATE)
     data = bytearray(encode(wave[None], RATE, "wav", "pcm_f32le"))

@@ -149,6 +149,14 @@ def test_predict_good_files_is_0(genre, music: Path):
     assert json.loads(outcome.out)["timeline"][-1]["end"] == 4.0
 
 
+def test_a_track_of_three_samples_stops_no_other(genre, tmp_path: Path, tone, write_wav):
+    short = write_wav(tmp_path / "short.wav", tone()[:3], 32000)
+    outcome = genre("predict", short, write_wav(tmp_path / "whole.wav", tone(2)), "--format", "jsonl")
+    rows = [json.loads(line) for line in outcome.out.splitlines()]
+    assert outcome.code == 0 and "internal" not in outcome.err
+    assert [Path(row["path"]).name for row in rows if row["predictions"]] == ["short.wav", "whole.wav"]
+
+
 def test_predict_as_table_shows_whole_paths(genre, music: Path):
     outcome = genre("predict", music, "--timeline")
     assert str(music / "deep" / "b.wav") in outcome.out
