@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, EarlyStopping, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, TQDMProgressBar
 from lightning.pytorch.loggers import WandbLogger
 
 from genre_lib.data.catalogue import Catalogue
@@ -27,7 +27,14 @@ from genre_lib.models.classifier import GenreClassifier, inverse_frequency
 from genre_lib.models.folder import GenreModel
 from genre_lib.networks.folder import in_fast_layout
 from genre_lib.runs import Run
-from genre_lib.training_callbacks import EpochCheckpoints, EventWriter, FiniteLoss, MovingAverage, last_checkpoint
+from genre_lib.training_callbacks import (
+    EpochCheckpoints,
+    EventWriter,
+    FiniteLoss,
+    MovingAverage,
+    NoBetter,
+    last_checkpoint,
+)
 from genre_lib.training_config import TrainingConfig, load_experiment
 from genre_lib.training_costs import begin
 from genre_lib.training_features import features_beside
@@ -155,10 +162,7 @@ def _trainer_options(
     if config.ema_decay:
         callbacks = [MovingAverage(config.ema_decay), *callbacks]
     if config.early_stopping_patience:
-        callbacks = [
-            *callbacks,
-            EarlyStopping(config.monitor, mode=config.mode, patience=config.early_stopping_patience),
-        ]
+        callbacks = [*callbacks, NoBetter(config.monitor, config.mode, config.early_stopping_patience)]
     return {
         "max_epochs": config.num_epochs,
         "accelerator": config.accelerator,

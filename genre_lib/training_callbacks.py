@@ -19,6 +19,14 @@ TELL_SECONDS = 10.0
 NAN_CHECK_STEPS = 20
 """Steps between looks at the loss; each look waits for the GPU."""
 
+SCORES = {
+    "train_loss": "train loss",
+    "valid_loss": "valid loss",
+    "valid_accuracy": "valid accuracy",
+    "valid_macro_f1": "valid macro-F1",
+}
+"""What an epoch's line tells, and what it is called there."""
+
 
 class EventWriter(Callback):
     """Write each epoch's start and end to ``events.jsonl``; epochs count from one.
@@ -102,9 +110,7 @@ class EpochCheckpoints(Checkpoint):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.monitor is None:
             return
-        # Of equal scores, which few tracks often have, the one with the lower loss is better.
-        score = float(trainer.callback_metrics[self.monitor]) * (1 if self.mode == "max" else -1)
-        rank = [score, -float(trainer.callback_metrics["valid_loss"])]
+        rank = ranking(trainer, self.monitor, self.mode)
         if self.best_score is None or rank > self.best_score:
             self.best_score, self.best_epoch = rank, trainer.current_epoch + 1
             self._save(trainer, best_checkpoint(self.run))
@@ -126,6 +132,37 @@ class EpochCheckpoints(Checkpoint):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
+
+
+class NoBetter(Callback):
+    """End the training after so many validations of which none was better, as :class:`EpochCheckpoints` ranks them.
+
+    (Lightning's own goes by the score alone, and would stop while the loss still falls and weights are still kept.)
+
+    Args:
+        monitor, mode: the score, and which way it gets better.
+        patience: validations without a better one that end it.
+    """
+
+    def __init__(self, monitor: str, mode: str, patience: int) -> None:
+        self.monitor, self.mode, self.patience = monitor, mode, patience
+        self.best_score: list[float] | None = None
+        self.waited = 0
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        rank = ranking(trainer, self.monitor, self.mode)
+        if self.best_score is None or rank > self.best_score:
+            self.best_score, self.waited = rank, 0
+        else:
+            self.waited += 1
+        ends = trainer.strategy.reduce_boolean_decision(self.waited >= self.patience, all=False)
+        trainer.should_stop = trainer.should_stop or ends
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best_score": self.best_score, "waited": self.waited}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best_score, self.waited = state_dict["best_score"], state_dict["waited"]
 
 
 class MovingAverage(WeightAveraging):
@@ -161,15 +198,15 @@ def best_checkpoint(run: Run) -> Path:
     return run.checkpoints / "best.ckpt"
 
 
+def ranking(trainer: Trainer, monitor: str, mode: str) -> list[float]:
+    """How good the validation was, to be compared; of equal scores, which few tracks often have, a lower loss wins."""
+    score = float(trainer.callback_metrics[monitor])
+    return [score if mode == "max" else -score, -float(trainer.callback_metrics["valid_loss"])]
+
+
 def epoch_line(fields: dict[str, Any], epochs: int) -> str:
     """An epoch in a line: ``epoch 3/10  train loss 0.512  valid macro-F1 0.714  (12.3 s)``."""
-    names = {
-        "train_loss": "train loss",
-        "valid_loss": "valid loss",
-        "valid_accuracy": "accuracy",
-        "valid_macro_f1": "macro-F1",
-    }
-    scores = "  ".join(f"{label} {fields[name]:.3f}" for name, label in names.items() if name in fields)
+    scores = "  ".join(f"{label} {fields[name]:.3f}" for name, label in SCORES.items() if name in fields)
     return f"epoch {fields['epoch']}/{epochs}  {scores}  ({fields['seconds']:.1f} s)"
 
 

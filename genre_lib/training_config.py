@@ -171,7 +171,8 @@ class TrainingConfig(BaseModel):
     early_stopping_patience: int | None = Field(
         None,
         ge=1,
-        description="Validations without a better score of the kind in keep, after which to stop; none: off.",
+        description="Validations without a better score of the kind in keep, or the same with a lower loss, after "
+        "which to stop; none: off.",
     )
 
     # Where and how it runs

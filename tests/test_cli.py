@@ -360,8 +360,19 @@ def test_finetune_passes_on_what_was_given(genre, asked, tiny_model: Path, tmp_p
     assert (asked["data_path"], asked["output_path"]) == ("synthetic", str(tmp_path / "o"))
     assert asked["base_model"] == str(tiny_model)
     assert Path(asked["run_path"]).parent == Path(os.environ["RUNS_PATH"])
-    assert "epoch 1/3: loss 0.500, accuracy 0.750" in outcome.err
+    assert "epoch 1/3: train loss 0.500, valid accuracy 0.750" in outcome.err
     assert "the/model" in outcome.out
+
+
+def test_finetune_says_why_it_stopped(genre, asked, monkeypatch):
+    def run(notebook, given, output, *, on_event) -> None:
+        run = Run(given["run_path"])
+        run.event("epoch_ended", epoch=1)
+        run.write_result({"num_epochs": 9, "best_epoch": 1})
+
+    monkeypatch.setattr(jobs, "run_notebook", run)
+    outcome = genre("finetune", "--data-path", "synthetic", "--set", "early_stopping_patience=4", "--epochs", 9)
+    assert "after epoch 1 of 9: none of the last 4 validations was better than the best before." in outcome.err
 
 
 def test_finetune_takes_a_method(genre, asked):

@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import sys
 import warnings
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch import LightningModule, Trainer
 
 from genre_lib.clips import cut
 from genre_lib.data.catalogue import Catalogue, read
@@ -25,6 +27,7 @@ from genre_lib.inference import Predictor
 from genre_lib.models.folder import load
 from genre_lib.models.untrained import FAMILIES, make
 from genre_lib.training import TrainingConfig, fit, load_experiment
+from genre_lib.training_callbacks import NoBetter
 
 SMALL = {
     "clip_seconds": 1.5,
@@ -207,6 +210,33 @@ def test_validation_every_few_steps_and_early_stopping(asked):
     steps = {"evaluation_strategy": "steps", "eval_steps": 1, "num_epochs": 30, "early_stopping_patience": 1}
     result = fit(SCRATCH | asked | steps | {"learning_rate": 1e-6, "keep": "valid_accuracy"})
     assert len(result.history) < 30
+
+
+def test_it_stops_where_no_weights_were_kept_any_more(asked):
+    result = fit(SCRATCH | asked | {"num_epochs": 12, "early_stopping_patience": 2, "keep": "valid_accuracy"})
+    best = [each["epoch"] for each in result.run.events("checkpoint_saved") if each["file"] == "best.ckpt"]
+    assert len(result.history) == min(best[-1] + 2, 12) and result.best_epoch == best[-1]
+    assert all(later - earlier <= 2 for earlier, later in pairwise(best))
+
+
+def test_of_equal_scores_one_with_a_lower_loss_is_better():
+    patient = NoBetter("valid_accuracy", "max", 1)
+    assert [validated(patient, 0.5, loss) for loss in (2.0, 1.9, 1.8, 1.8)] == [False, False, False, True]
+
+
+def test_a_stop_counts_on_after_an_interruption():
+    first, second = (NoBetter("valid_accuracy", "max", 3) for _ in range(2))
+    assert [validated(first, 0.5, loss) for loss in (2.0, 1.9, 1.9, 1.9)] == [False] * 4
+    second.load_state_dict(first.state_dict())
+    assert validated(second, 0.5, 2.0)
+
+
+def validated(callback: NoBetter, accuracy: float, loss: float) -> bool:
+    """Whether the training ends after a validation with these scores."""
+    trainer = Trainer(accelerator="cpu", logger=False, enable_checkpointing=False, enable_progress_bar=False)
+    trainer.callback_metrics.update(valid_accuracy=torch.tensor(accuracy), valid_loss=torch.tensor(loss))
+    callback.on_validation_end(trainer, LightningModule())
+    return trainer.should_stop
 
 
 def test_a_network_of_another_maker(asked, tmp_path):

@@ -244,8 +244,15 @@ def training_progress(epochs: int) -> Iterator[Callable[[dict[str, Any]], None]]
 
 
 def scores(event: dict[str, Any]) -> str:
-    names = {"train_loss": "loss", "valid_accuracy": "accuracy", "valid_macro_f1": "macro-F1"}
+    names = {"train_loss": "train loss", "valid_loss": "valid loss"}
+    names |= {"valid_accuracy": "valid accuracy", "valid_macro_f1": "valid macro-F1"}
     return ", ".join(f"{label} {event[name]:.3f}" for name, label in names.items() if event.get(name) is not None)
+
+
+def stopped_early(trained: int, asked: int, patience: int) -> str:
+    """Why a run has fewer epochs than were asked for."""
+    last = "the last validation was no" if patience == 1 else f"none of the last {patience} validations was"
+    return f"It stopped after epoch {trained} of {asked}: {last} better than the best before."
 
 
 @contextlib.contextmanager
@@ -265,6 +272,7 @@ def print_run(run: Run) -> None:
     if found:
         print_evaluation(found)
     trained, asked = len(run.history()), result.get("num_epochs", 0)
-    if run.parameters().get("early_stopping_patience") and trained < asked:
-        say(f"It stopped after epoch {trained} of {asked}: none was better than epoch {result['best_epoch']} any more.")
+    patience = run.parameters().get("early_stopping_patience")
+    if patience and trained < asked:
+        say(stopped_early(trained, asked, patience))
     print_lines({"model": result.get("model_folder", run.model), "run": run.path, "report": run.report})
