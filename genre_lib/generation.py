@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from genre_lib.audio import write_wav
 from genre_lib.labels import clean
 from genre_lib.prompts import prompt
+from genre_lib.sampling import AUTHORS, Sampling
 
 if TYPE_CHECKING:
-    from genre_lib.models.generator import Generator, Sampling
+    from genre_lib.models.generator import Generator
 
 BATCH = 4
 """Clips made together: on a processor four take little longer than one, for its time goes into reading the weights."""
@@ -60,7 +61,7 @@ def write(
     generator: Generator,
     clips: Sequence[Clip],
     seconds: float,
-    sampling: Sampling | None = None,
+    sampling: Sampling = AUTHORS,
     batch_size: int = BATCH,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
@@ -73,8 +74,6 @@ def write(
         ConfigurationError: the length is out of range.
         OSError: a file cannot be written.
     """
-    from genre_lib.models.generator import Sampling
-
     steps = generator.steps(seconds)
     batches = [clips[begin : begin + batch_size] for begin in range(0, len(clips), batch_size)]
     for number, batch in enumerate(batches):
@@ -84,7 +83,7 @@ def write(
                 progress(before + done, len(batches) * steps)
 
         prompts, seeds = [clip.prompt for clip in batch], [clip.seed for clip in batch]
-        waveforms = generator.make(prompts, seeds, seconds, sampling or Sampling(), tell)
+        waveforms = generator.make(prompts, seeds, seconds, sampling, tell)
         for clip, waveform in zip(batch, waveforms, strict=True):
             clip.path.parent.mkdir(parents=True, exist_ok=True)
             write_wav(clip.path, waveform, generator.sample_rate)

@@ -12,6 +12,15 @@ def counted(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def with_article(noun: str) -> str:
+    """The noun after its article, by the letter that it begins with.
+
+    >>> with_article("audio-spectrogram-transformer"), with_article("hubert")
+    ('an audio-spectrogram-transformer', 'a hubert')
+    """
+    return f"an {noun}" if noun[:1].lower() in set("aeiou") else f"a {noun}"
+
+
 def size_told(size: int) -> str:
     """A number of bytes.
 

@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "genre_lib"
 
 ROWS: list[set[str]] = [
     {"augmentation", "wording", "errors", "files", "settings", "labels", "api_keys", "memory", "taxonomy", "weights"}
-    | {"prompts", "audioset", "engines.names"},
+    | {"prompts", "sampling", "audioset", "engines.names"},
     {"analysis", "analysis.*", "audio", "clips", "cache", "hub", "remote_files", "outputs"},
     {
         *(

@@ -19,10 +19,11 @@ from genre_lib.data.generated import are_generated, generator_of, rows_of
 from genre_lib.data.splits import assign, require_splits
 from genre_lib.errors import CatalogueInvalid, ConfigurationError
 from genre_lib.models import untrained
-from genre_lib.models.generator import Generator, Sampling
+from genre_lib.models.generator import Generator
 from genre_lib.models.probe import Examples, Head
 from genre_lib.prompts import prompt
 from genre_lib.runs import Run
+from genre_lib.sampling import Sampling
 from genre_lib.training_config import TrainingConfig
 from genre_lib.training_probe import _chosen_penalty
 
@@ -242,6 +243,12 @@ def test_the_command_fills_a_catalogue_and_goes_on_where_it_stopped(
     assert "2 clips of 0.2 s to add (polka 2); 2 of them are there already." in capsys.readouterr().err
     assert main([*command[:2], str(output), *command[3:], "--output", str(tmp_path / "more.csv")]) == 0
     assert "no clip is added" in capsys.readouterr().err
+
+
+def test_a_catalogue_that_is_not_there_is_told_by_its_name(tmp_path: Path, capsys):
+    absent = tmp_path / "absent.csv"
+    assert main(["catalogue", "fill", str(absent), "--per-genre", "3", "--output", str(tmp_path / "out.csv")]) != 0
+    assert capsys.readouterr().err.startswith(f"error: There is nothing at {absent}; CATALOGUE takes a folder")
 
 
 @pytest.mark.parametrize(

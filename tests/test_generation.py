@@ -1,6 +1,8 @@
 """Music by MusicGen: of the right length, the same by the same seed, and drawn as the logits say."""
 
 import csv
+import subprocess
+import sys
 import wave
 from pathlib import Path
 
@@ -14,8 +16,9 @@ from genre_lib.cli import main
 from genre_lib.errors import ConfigurationError, ModelInvalid, ModelNotFound
 from genre_lib.generation import Clip, file_name, write
 from genre_lib.models import untrained
-from genre_lib.models.generator import Generator, Sampling, _Draw
+from genre_lib.models.generator import Generator, _Draw
 from genre_lib.prompts import prompt
+from genre_lib.sampling import MAX_SECONDS, MIN_SECONDS, Sampling
 from genre_lib.taxonomy import COARSE
 
 RATE = 32_000
@@ -58,7 +61,7 @@ def test_a_genre_that_the_table_lacks_is_named_in_the_prompt():
 # --- making -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("seconds", [0.01, 0.5, 1.013])
+@pytest.mark.parametrize("seconds", [MIN_SECONDS, 0.5, 1.013])
 def test_a_clip_has_exactly_the_length(generator: Generator, seconds: float):
     (clip,) = generator.make(["slow jazz"], [0], seconds)
     assert clip.shape == (round(seconds * RATE),) and clip.dtype == np.float32
@@ -104,9 +107,9 @@ def test_progress_counts_the_steps_of_all_batches(generator: Generator, tmp_path
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["0.wav", "1.wav", "2.wav"]
 
 
-@pytest.mark.parametrize("seconds", [0, -1, 30.5, float("nan"), float("inf")])
+@pytest.mark.parametrize("seconds", [0, -1, 0.0001, 0.099, MAX_SECONDS + 0.5, float("nan"), float("inf")])
 def test_a_length_out_of_range_is_refused(generator: Generator, seconds: float):
-    with pytest.raises(ConfigurationError, match="more than 0 and at most 30 s"):
+    with pytest.raises(ConfigurationError, match=r"at least 0\.1 s and at most 30 s"):
         generator.make(["jazz"], [0], seconds)
 
 
@@ -124,6 +127,9 @@ def test_what_makes_no_music_is_refused(folder: Path, tmp_path: Path):
     hubert = untrained.make("hubert", "tiny", tmp_path / "hubert")
     with pytest.raises(ModelInvalid, match="hubert is a hubert, which makes no music"):
         Generator.from_folder(hubert)
+    ast = untrained.make("ast", "tiny", tmp_path / "ast")
+    with pytest.raises(ModelInvalid, match=r"ast is an audio-spectrogram-transformer, .* such as musicgen \("):
+        Generator.from_folder(ast)
     mute = tmp_path / "mute"
     mute.mkdir()
     for name in ("config.json", "preprocessor_config.json", "model.safetensors", "generation_config.json"):
@@ -172,6 +178,8 @@ def test_several_clips_go_into_a_folder(folder: Path, tmp_path: Path, capsys):
         (["--genre", "jazz", "--prompt", "jazz"], "not by both"),
         (["--prompt", " "], "--prompt is empty"),
         (["--genre", "jazz", "--seconds", "0"], "got 0"),
+        (["--genre", "jazz", "--seconds", "0.0001"], "at least 0.1 s and at most 30 s"),
+        (["--genre", "jazz", "--count", "2"], "With --count, --output is a folder; "),
         (["--genre", "jazz", "--seconds", "31"], "at most 30 s"),
         (["--genre", "jazz", "--temperature", "0"], "temperature should be above 0"),
         (["--genre", "jazz", "--output", "x.mp3"], "is a WAV"),
@@ -184,6 +192,49 @@ def test_what_cannot_be_is_one_sentence(folder: Path, tmp_path: Path, capsys, op
     err = capsys.readouterr().err
     assert says in err and len(err.splitlines()) == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_several_clips_go_into_no_file(folder: Path, tmp_path: Path, capsys):
+    place = tmp_path / "jazz.wav"
+    command = ["generate", "--model", str(folder), "--genre", "jazz", "--count", "2", "--output", str(place)]
+    assert main(command) == 2
+    assert capsys.readouterr().err == f"error: With --count, --output is a folder; {place} is named as a file.\n"
+    place.write_bytes(b"kept")
+    assert main([*command, "--overwrite"]) == 2
+    assert capsys.readouterr().err == f"error: With --count, --output is a folder; {place} is a file.\n"
+    assert place.read_bytes() == b"kept"
+
+
+def test_what_is_wrong_with_the_command_is_told_before_what_is_there(folder: Path, tmp_path: Path, capsys):
+    place = tmp_path / "x.wav"
+    place.write_bytes(b"kept")
+    for options, says in [
+        (["--model", "nobody"], "There is no model 'nobody'"),
+        (["--model", "genre_classifier"], "makes no music"),
+        (["--model", str(folder), "--seconds", "-1"], "got -1"),
+        (["--model", str(folder)], "is there already"),
+    ]:
+        assert main(["generate", "--genre", "jazz", "--output", str(place), *options]) in (1, 2)
+        assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["generate", "--genre", "jazz", "--output", "x.wav", "--seconds", "-1"],
+        ["generate", "--genre", "jazz", "--output", "x.wav", "--temperature", "0"],
+        ["generate", "--genre", "jazz", "--output", "x.wav", "--model", "nobody"],
+        ["catalogue", "fill", "absent.csv", "--per-genre", "3", "--output", "x.csv"],
+        ["catalogue", "fill", "synthetic", "--per-genre", "3", "--output", "x.csv", "--top-k", "0"],
+    ],
+)
+def test_what_is_refused_at_once_imports_nothing_heavy(arguments: list[str], tmp_path: Path):
+    code = f"import sys; from genre_lib.cli import main; print(main({arguments})); print(*sys.modules)"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    code, *modules = done.stdout.split()
+    assert code in ("1", "2") and len(done.stderr.splitlines()) == 1
+    assert not set(modules) & {"torch", "transformers", "pandas", "av"}
 
 
 def test_a_place_that_cannot_be_written_is_one_sentence(folder: Path, tmp_path: Path, capsys):

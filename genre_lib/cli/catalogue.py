@@ -18,9 +18,11 @@ from genre_lib.cli.generate import (
     SecondsOption,
     TemperatureOption,
     TopKOption,
+    generator_folder,
 )
-from genre_lib.cli.options import get_settings
+from genre_lib.cli.options import existing
 from genre_lib.errors import ConfigurationError
+from genre_lib.files import can_be_made
 from genre_lib.wording import counted
 
 if TYPE_CHECKING:
@@ -113,20 +115,21 @@ def catalogue_fill(
     device: DeviceOption = "auto",
 ) -> None:
     """Fill up small genres with clips by MusicGen: for training alone, and marked so in the column source."""
-    from genre_lib import registry
-    from genre_lib.data.catalogue import genre_name
-    from genre_lib.data.fill import fill, plan
-    from genre_lib.data.opening import open_catalogue
-    from genre_lib.files import can_be_made
-    from genre_lib.models.generator import Generator, Sampling, require_length
+    from genre_lib.sampling import Sampling, require_length
 
+    require_length(seconds)
+    sampling = Sampling(guidance_scale, temperature, top_k)
+    source = existing(source, "CATALOGUE")
+    folder = generator_folder(model)
     require_writable(output)
     place = clips or output.with_name(f"{output.stem}_generated")
     if not can_be_made(place / "clip.wav"):
         raise ConfigurationError(f"--clips {place}: no folder can be made there; choose another.")
-    require_length(seconds)
-    sampling = Sampling(guidance_scale, temperature, top_k)
-    folder = registry.resolve(model, get_settings())
+    from genre_lib.data.catalogue import genre_name
+    from genre_lib.data.fill import fill, plan
+    from genre_lib.data.opening import open_catalogue
+    from genre_lib.models.generator import Generator
+
     with progress_bar("listening for repeats") as bar:
         found = open_catalogue(source, seed, lambda done, total: bar(done, total))
     generator = Generator.from_folder(folder, device)

@@ -13,7 +13,7 @@ from genre_lib.errors import ConfigurationError
 from genre_lib.wording import counted
 
 GeneratorOption = Annotated[str, typer.Option(help="Name or folder of a MusicGen.")]
-SecondsOption = Annotated[float, typer.Option(help="Length of a clip, up to 30 s.")]
+SecondsOption = Annotated[float, typer.Option(help="Length of a clip, 0.1 to 30 s.")]
 GuidanceOption = Annotated[float, typer.Option(help="How much more than by chance the prompt is heeded.")]
 TemperatureOption = Annotated[float, typer.Option(help="Above 1 for more surprise.")]
 TopKOption = Annotated[int, typer.Option(help="The most likely codes that are drawn from.")]
@@ -41,12 +41,15 @@ def generate(
         raise ConfigurationError("Say what to play, by --genre or by --prompt, and not by both.")
     if prompt is not None and not prompt.strip():
         raise ConfigurationError("--prompt is empty; say what to play.")
-    from genre_lib import registry
-    from genre_lib.generation import Clip, file_name, write
-    from genre_lib.models.generator import Generator, Sampling, require_length
+    from genre_lib.sampling import Sampling, require_length
 
     require_length(seconds)
     sampling = Sampling(guidance_scale, temperature, top_k)
+    if count is not None:
+        require_folder(output)
+    folder = generator_folder(model)
+    from genre_lib.generation import Clip, file_name, write
+
     many = count is not None or output.is_dir()
     seeds = range(seed, seed + (count or 1))
     places = [output / file_name(genre or prompt or "", each) if many else output for each in seeds]
@@ -55,12 +58,41 @@ def generate(
         Clip.of(genre, each, place) if genre is not None else Clip(prompt or "", each, place)
         for each, place in zip(seeds, places, strict=True)
     ]
-    generator = Generator.from_folder(registry.resolve(model, get_settings()), device)
+    from genre_lib.models.generator import Generator
+
+    generator = Generator.from_folder(folder, device)
     with progress_bar("making music") as bar:
         write(generator, clips, seconds, sampling, batch_size, bar)
     write_text("".join(f"{clip.path}\n" for clip in clips))
     said = f": {clips[0].prompt}" if len(clips) == 1 else ""
     say(f"{counted(len(clips), 'clip')} of {seconds:g} s at {generator.sample_rate} Hz{said}.")
+
+
+def generator_folder(model: str) -> Path:
+    """The folder of a MusicGen, by name or path, before its weights are read.
+
+    Raises:
+        ModelNotFound, ModelInvalid: there is none, or it makes no music.
+    """
+    from genre_lib import registry
+    from genre_lib.networks.files import require_generator
+
+    folder = registry.resolve(model, get_settings())
+    require_generator(folder)
+    return folder
+
+
+def require_folder(output: Path) -> None:
+    """Refuse a file, or what is named as one, where a folder is to be.
+
+    Raises:
+        ConfigurationError.
+    """
+    if output.is_dir():
+        return
+    if output.exists() or output.suffix.lower() == ".wav":
+        came = "is a file" if output.exists() else "is named as a file"
+        raise ConfigurationError(f"With --count, --output is a folder; {output} {came}.")
 
 
 def require_free(places: list[Path], overwrite: bool) -> None:

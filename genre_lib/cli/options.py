@@ -40,8 +40,12 @@ def get_settings(**overrides: object) -> Settings:
     return settings.get_settings(**overrides)
 
 
-def existing(place: str) -> str:
-    """The music's place, absolute; ``synthetic`` is a word and no place, and a Spotify library is named as it is."""
+def existing(place: str, option: str = "--data-path") -> str:
+    """The music's place, absolute; ``synthetic`` is a word and no place, and a Spotify library is named as it is.
+
+    Args:
+        option: that it was given by.
+    """
     from genre_lib.errors import CatalogueNotFound
     from genre_lib.spotify.place import SpotifyPlace
 
@@ -54,8 +58,8 @@ def existing(place: str) -> str:
         return place
     if not path.exists():
         raise CatalogueNotFound(
-            f"There is nothing at {path}; --data-path takes a folder with a folder per genre, a CSV, 'synthetic', or "
-            "a Spotify library such as spotify:me/playlist."
+            f"There is nothing at {path}; {option} takes a folder with a folder per genre, a CSV, 'synthetic', or a "
+            "Spotify library such as spotify:me/playlist."
         )
     return str(path)
 

@@ -19,9 +19,10 @@ from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.generated import rows_of, source_of
 from genre_lib.errors import CatalogueInvalid
 from genre_lib.generation import BATCH, Clip, folder_name, write
+from genre_lib.sampling import Sampling
 
 if TYPE_CHECKING:
-    from genre_lib.models.generator import Generator, Sampling
+    from genre_lib.models.generator import Generator
 
 
 @dataclass(frozen=True)

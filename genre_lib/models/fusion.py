@@ -19,6 +19,7 @@ from genre_lib.models.cnn import GenreCNNForAudioClassification
 from genre_lib.networks.files import GENRE_CNN, GENRE_FUSION, MUSICNN
 from genre_lib.networks.fusion import SHAPES, FusionLayers, FusionShape, by_member
 from genre_lib.networks.fusion_encoder import MemberLinear
+from genre_lib.wording import with_article
 
 FRONTS = {GENRE_CNN: ("input_norm", "stem", "stem_norm"), MUSICNN: ("input_norm", "banks")}
 """Parts of the audio networks that :meth:`freeze_feature_encoder` of each lets rest."""
@@ -121,8 +122,8 @@ def _fused_config(
     kind = config.model_type
     if kind not in (*SHAPES, GENRE_FUSION):
         raise ConfigurationError(
-            f"Features stand beside the sound of our networks ({', '.join(SHAPES)}); this one is a {kind}. Start from "
-            f"one of them, or set features to none."
+            f"Features stand beside the sound of our networks ({', '.join(SHAPES)}); this one is "
+            f"{with_article(str(kind))}. Start from one of them, or set features to none."
         )
     own = {} if kind == GENRE_FUSION else {field.name: getattr(config, field.name) for field in fields(SHAPES[kind])}
     audio = config.audio if kind == GENRE_FUSION else own | {"model_type": kind}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,45 +16,15 @@ import numpy as np
 import torch
 from transformers import AutoTokenizer, LogitsProcessor, LogitsProcessorList, MusicgenForConditionalGeneration
 
-from genre_lib.errors import ConfigurationError, ModelInvalid
 from genre_lib.models.quiet import QuietTransformers
-from genre_lib.networks.files import CONFIG, as_model_invalid, read_json, require_files
+from genre_lib.networks.files import as_model_invalid, require_generator
 from genre_lib.networks.folder import resolve_device, weights_digest
-
-MAX_SECONDS = 30.0
-"""Length of the music that MusicGen learned from; beyond it, it was never told what comes next."""
+from genre_lib.sampling import AUTHORS, Sampling, require_length
 
 MIN_FRAMES = 3
 """Frames below which transformers does not delay the codebooks."""
 
-TOKENIZERS = ("tokenizer.json", "spiece.model")
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How codes are drawn; the defaults are those of MusicGen's authors.
-
-    Args:
-        guidance_scale: how much more than by chance the prompt is heeded (Ho and Salimans 2022, arXiv:2207.12598); 1:
-            as much as by chance.
-        temperature: divides the logits; above 1 for more surprise.
-        top_k: the most likely codes that are drawn from.
-
-    Raises:
-        ConfigurationError: one is out of range.
-    """
-
-    guidance_scale: float = 3.0
-    temperature: float = 1.0
-    top_k: int = 250
-
-    def __post_init__(self) -> None:
-        for name, least in (("guidance_scale", 1), ("top_k", 1)):
-            if not math.inf > getattr(self, name) >= least:
-                raise ConfigurationError(f"{name} should be {least} or more, and is {getattr(self, name)}.")
-        if not math.inf > self.temperature > 0:
-            raise ConfigurationError(f"temperature should be above 0, and is {self.temperature}.")
 
 
 class Generator:
@@ -74,7 +43,7 @@ class Generator:
             ModelInvalid: it is another kind of model, has no tokenizer, or cannot be read.
         """
         folder = Path(folder)
-        _require_generator(folder)
+        require_generator(folder)
         options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
         with as_model_invalid(folder), QuietTransformers():
             loaded: Any = MusicgenForConditionalGeneration.from_pretrained(
@@ -96,7 +65,7 @@ class Generator:
         """Steps that a batch of clips takes: one for each of the codec's frames, and as many as codebooks lag behind.
 
         Raises:
-            ConfigurationError: the length is not above zero, or above :data:`MAX_SECONDS`.
+            ConfigurationError: the length is out of range.
         """
         require_length(seconds)
         frames = max(math.ceil(round(seconds * self.network.config.audio_encoder.frame_rate, 6)), MIN_FRAMES)
@@ -107,7 +76,7 @@ class Generator:
         prompts: Sequence[str],
         seeds: Sequence[int],
         seconds: float,
-        sampling: Sampling = Sampling(),
+        sampling: Sampling = AUTHORS,
         progress: Progress | None = None,
     ) -> list[np.ndarray]:
         """A clip for each prompt: float32 [samples], mono, of exactly so many seconds at :attr:`sample_rate`.
@@ -137,33 +106,6 @@ class Generator:
     @property
     def _books(self) -> int:
         return int(self.network.config.decoder.num_codebooks)
-
-
-def require_length(seconds: float) -> None:
-    """Refuse what MusicGen did not learn to make.
-
-    Raises:
-        ConfigurationError: the length is not above zero, or above :data:`MAX_SECONDS`.
-    """
-    if not 0 < seconds <= MAX_SECONDS:
-        raise ConfigurationError(
-            f"A clip lasts more than 0 and at most {MAX_SECONDS:g} s, which is what MusicGen learned to make; "
-            f"got {seconds:g}."
-        )
-
-
-def _require_generator(folder: Path) -> None:
-    require_files(folder)
-    with as_model_invalid(folder):
-        kind = read_json(folder / CONFIG).get("model_type")
-    name = folder.resolve().name
-    if kind != "musicgen":
-        raise ModelInvalid(f"{name} is a {kind}, which makes no music; name a MusicGen, such as musicgen-small.")
-    if not any((folder / file).is_file() for file in TOKENIZERS):
-        raise ModelInvalid(
-            f"{name} has no tokenizer ({' or '.join(TOKENIZERS)}), so it cannot read a prompt; copy it beside "
-            f"{CONFIG}, or fetch the model anew."
-        )
 
 
 class _Draw(LogitsProcessor):

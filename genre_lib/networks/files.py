@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from genre_lib.errors import ModelInvalid, ModelNotFound, first_line
+from genre_lib.wording import with_article
 
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
@@ -20,6 +21,9 @@ MODEL_TYPES = frozenset({GENRE_CNN, MUSICNN, GENRE_FUSION})
 
 GENERATORS = frozenset({"musicgen"})
 """``model_type`` of what is published to make music; transformers has no classifier of these, and we have one."""
+
+TOKENIZERS = ("tokenizer.json", "spiece.model")
+"""Files of which one reads a prompt."""
 
 CLASSIFIERS = ("ForAudioClassification", "ForSequenceClassification")
 """Endings of the architectures that tell classes apart."""
@@ -114,4 +118,27 @@ def require_genres(folder: Path | str) -> None:
         raise ModelInvalid(
             f"{folder.resolve().name} is an encoder without genres; fine-tune it first: "
             f"genre finetune --base-model {folder} --data-path MUSIC."
+        )
+
+
+def require_generator(folder: Path) -> None:
+    """Refuse to make music with what cannot, before its weights are read.
+
+    Raises:
+        ModelNotFound: there is no such folder.
+        ModelInvalid: it is no MusicGen, has no tokenizer, or is no model folder.
+    """
+    require_files(folder)
+    with as_model_invalid(folder):
+        kind = read_json(folder / CONFIG).get("model_type")
+    name = folder.resolve().name
+    if kind not in GENERATORS:
+        raise ModelInvalid(
+            f"{name} is {with_article(str(kind))}, which makes no music; name a MusicGen, such as musicgen "
+            "(`genre models download musicgen`)."
+        )
+    if not any((folder / file).is_file() for file in TOKENIZERS):
+        raise ModelInvalid(
+            f"{name} has no tokenizer ({' or '.join(TOKENIZERS)}), so it cannot read a prompt; copy it beside "
+            f"{CONFIG}, or fetch the model anew."
         )
