@@ -221,6 +221,20 @@ assert not reached, reached
 """
 
 
+def test_a_conversion_leaves_the_terminal_alone(folders: dict[str, Path]):
+    code = (
+        "import logging, sys; from pathlib import Path; import torch; from genre_lib.models.folder import load; "
+        "from genre_lib.engines.openvino_engine import converted; model = load(Path(sys.argv[1])); "
+        "from transformers import logging as told; told.set_verbosity_info(); "
+        "config = model.network.config; "
+        "converted(model, {'input_values': torch.zeros(1, config.max_length, config.num_mel_bins)}); "
+        "assert told.get_verbosity() == logging.INFO"
+    )
+    # A process of its own, for transformers says it once in each.
+    done = subprocess.run([sys.executable, "-c", code, folders["ast"]], capture_output=True, text=True, cwd=REPOSITORY)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_nothing_is_told_to_anybody(folders: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     command = [sys.executable, "-c", LISTENING, str(folders["ast"]), str(tmp_path / "cache")]

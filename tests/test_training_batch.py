@@ -103,6 +103,7 @@ def test_the_command(tmp_path, capsys):
     assert cli.main(command) == 0
     said = capsys.readouterr()
     assert "clips/s" in said.out and "--batch-size" in said.out and "2 or more" in said.out
+    assert said.err.startswith("1 clip: ") and "\n2 clips: " in said.err
     assert cli.main([*command, "--format", "json", "--set", "clip_seconds=1"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert [row["batch_size"] for row in found["tried"]] == [1, 2] and found["largest"] == 2

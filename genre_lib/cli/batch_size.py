@@ -11,6 +11,7 @@ import typer
 from genre_lib.cli.console import print_lines, print_table, say, write_text
 from genre_lib.cli.finetune import Method, assignments, checked, with_defaults
 from genre_lib.cli.options import ListFormat, ListFormatOption, ModelOption, get_settings
+from genre_lib.wording import counted
 
 if TYPE_CHECKING:
     from genre_lib.training_batch import Fit, Tried
@@ -55,7 +56,7 @@ def batch_size(
 
 
 def tell(tried: Tried) -> None:
-    say(f"{tried.batch_size} clips: {tried.peak_bytes // MIB} MiB, {tried.clips_per_second:.2f} clips/s")
+    say(f"{counted(tried.batch_size, 'clip')}: {tried.peak_bytes // MIB} MiB, {tried.clips_per_second:.2f} clips/s")
 
 
 def show(found: Fit) -> None:

@@ -64,16 +64,19 @@ def nncf() -> ModuleType:
 def quiet() -> Iterator[None]:
     """Keep off the terminal what is printed meanwhile: progress bars, and hints to people who wrote the network.
 
-    OpenVINO sets the root logger up for itself, and where it fails leaves it so: then a service would log no more.
+    OpenVINO sets the root logger up for itself, and where it fails leaves it so: then a service would log no more. Its
+    tracer looks at whatever a network has, so that transformers has something to say of a loss that nobody wants.
     """
-    root = logging.getLogger()
-    level, filters, handlers = root.level, root.filters[:], root.handlers[:]
+    root, transformers = logging.getLogger(), logging.getLogger("transformers")
+    level, filters, handlers, verbosity = root.level, root.filters[:], root.handlers[:], transformers.level
+    transformers.setLevel(logging.ERROR)
     try:
         with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
             yield
     finally:
         root.setLevel(level)
         root.filters, root.handlers = filters, handlers
+        transformers.setLevel(verbosity)
 
 
 def reason(error: Exception) -> str:

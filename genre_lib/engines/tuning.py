@@ -22,6 +22,7 @@ from genre_lib.engines.report import BATCHES, Measured, Report
 from genre_lib.errors import ConfigurationError, EngineUnavailable
 from genre_lib.inference import Predictor
 from genre_lib.networks.folder import LoadedModel
+from genre_lib.wording import counted
 
 TOLERANCE = 0.05
 """By which a probability may differ from float32's; genres that are nearer to each other count as the same."""
@@ -65,7 +66,7 @@ def tune(
     engines, found = _made(predictor, _inputs(predictor, calibration), say)
     reference = _probabilities(engines[FLOAT32], inputs, predictor)
     for name, engine in engines.items():
-        say(f"{name} hears {len(clips)} clips")
+        say(f"{name} hears {counted(len(clips), 'clip')}")
         given = _probabilities(engine, inputs, predictor)
         found[name] = found[name].model_copy(update=compared(reference, given, tolerance))
     say("measuring")
