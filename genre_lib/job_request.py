@@ -25,6 +25,7 @@ from genre_lib.errors import (
     TrainingSettingsInvalid,
 )
 from genre_lib.settings import Settings
+from genre_lib.training_bases import require_possible
 from genre_lib.training_config import TrainingConfig
 from genre_lib.training_defaults import completed
 
@@ -124,7 +125,20 @@ def fields_for(
     base = registry.by_name(base_model, settings) if base_model else registry.active(settings)
     registry.describe(base)
     fields = {"num_epochs": DEFAULT_EPOCHS} | completed(checked(config or {}), base)
+    require_learnable(fields, base)
     return {**fields, "base_model": str(base), "init": "pretrained", "progress": False}, base.name
+
+
+def require_learnable(fields: Mapping[str, Any], base: Path) -> None:
+    """Refuse what this base model cannot learn.
+
+    Raises:
+        ModelInvalid, TrainingSettingsInvalid.
+    """
+    try:
+        require_possible(TrainingConfig(**fields), base)
+    except ConfigurationError as error:
+        raise TrainingSettingsInvalid(f"config: {in_clients_words(str(error))[:LONGEST_SENTENCE]}") from None
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------

@@ -40,6 +40,8 @@ def completed(given: dict[str, Any], base: Path | str) -> dict[str, Any]:
     if experiment is None or not experiment.is_file():
         return given
     advice = load_experiment(experiment)
+    if given.get("method") == "lora":  # which says by itself what rests
+        advice.pop("freeze", None)
     if given.get("solver") == "lbfgs":
         advice = {name: value for name, value in advice.items() if name not in STEPPED} | {"num_epochs": 1}
     if given.get("evaluation_strategy") == "no":  # nothing is there to stop by

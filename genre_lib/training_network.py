@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from genre_lib import registry
@@ -15,9 +16,9 @@ from genre_lib.models.folder import GenreModel, InferenceSettings
 from genre_lib.models.head import is_tagger, with_genres, with_genres_of_tags
 from genre_lib.models.layers import rests_in_front
 from genre_lib.models.logmel import LogMelFeatureExtractor
-from genre_lib.networks.files import GENRE_MUSICGEN
 from genre_lib.networks.front_ends import front_end_of
 from genre_lib.settings import get_settings
+from genre_lib.training_bases import require_method
 from genre_lib.training_config import TrainingConfig
 from genre_lib.training_inputs import Subclasses
 from genre_lib.training_scratch import from_scratch
@@ -45,11 +46,8 @@ def build(config: TrainingConfig, genres: list[str], subclasses: Subclasses) -> 
         return Built(model, [])
     settings = get_settings()
     source = registry.resolve(config.base_model, settings) if config.base_model else settings.model_path
+    require_method(config.method, Path(source), bool(config.lora_targets))
     model = folder.load_base(source)
-    if config.method in ("lora", "full") and model.network.config.model_type == GENRE_MUSICGEN:
-        raise ConfigurationError(
-            f"{model.name} listens by MusicGen's layers, which rest; learn its head alone, by method='head'."
-        )
     from_tags = config.solver == "lbfgs" and is_tagger(model.network)
     if config.start_tags and not from_tags:
         raise ConfigurationError(f"start_tags needs a base model that tells tags, and {model.name} tells genres.")

@@ -22,6 +22,7 @@ from genre_lib.models.head import freeze_backbone
 from genre_lib.models.probe import Examples, Head, best_penalty, embed, solve, started
 from genre_lib.networks.folder import in_fast_layout, resolve_device
 from genre_lib.runs import Run
+from genre_lib.training_bases import SUBCLASSES, WEIGHED
 from genre_lib.training_callbacks import EpochCheckpoints, epoch_line, last_checkpoint
 from genre_lib.training_config import TrainingConfig
 from genre_lib.training_costs import begin
@@ -40,14 +41,9 @@ def solve_head(
     """
     network = built.model.network
     if getattr(network.config, "subclass_genre", None):
-        raise ConfigurationError(
-            "solver='lbfgs' needs a head that is linear, and the base model's adds up sub-classes."
-        )
+        raise ConfigurationError(SUBCLASSES)
     if config.method == "head" and getattr(network.config, "use_weighted_layer_sum", False):
-        raise ConfigurationError(
-            "solver='lbfgs' solves for the last layer alone, and before it the base model weighs its layers; leave "
-            "solver out, and method='head' learns these weights too."
-        )
+        raise ConfigurationError(WEIGHED)
     freeze_backbone(network)
     begin(config, network, run, device_of(config), "32-true")
     began = time.perf_counter()

@@ -65,6 +65,7 @@ ROWS: list[set[str]] = [
         "training_costs",
         "training_hardware",
         "training_rules",
+        "training_bases",
         "training_defaults",
         "training_callbacks",
         "evaluation",

@@ -383,6 +383,12 @@ def test_finetune_takes_a_method(genre, asked):
     assert genre("finetune", "--data-path", "synthetic", "--method", "heads").code == 2
 
 
+@pytest.mark.parametrize("command", [("finetune", "--data-path", "synthetic"), ("batch-size",)])
+def test_what_a_base_model_cannot_learn_is_refused_before_a_run(genre, asked, command: tuple[str, ...]):
+    assert is_error(genre(*command, "--method", "lora"), 2, "(genre_cnn) has none; take method='head'")
+    assert not asked and not Path(os.environ["RUNS_PATH"]).exists()
+
+
 def test_finetune_resumes_a_run(genre, asked, tiny_model: Path):
     run = Run.create(os.environ["RUNS_PATH"], "mine")
     run.write_parameters({"num_epochs": 5, "data_path": "synthetic", "base_model": str(tiny_model), "name": None})

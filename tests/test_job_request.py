@@ -79,6 +79,11 @@ def test_bad_settings_are_named(config: dict, said: str):
         checked(config)
 
 
+def test_what_the_base_model_cannot_learn_is_refused(settings: Settings):
+    with pytest.raises(TrainingSettingsInvalid, match=r"config: method='lora' adapts .* tiny \(genre_cnn\) has none"):
+        prepared(settings, data_path="music", config={"method": "lora"})
+
+
 @pytest.mark.parametrize(
     "asked",
     [

@@ -221,7 +221,7 @@ def test_what_a_stopped_lora_leaves_is_plain_too(asked, tmp_path, monkeypatch):
 
 
 def test_networks_without_attention_cannot_have_lora(asked, tiny_model):
-    with pytest.raises(ConfigurationError, match="take method='full'"):
+    with pytest.raises(ConfigurationError, match="take method='head' or method='full'"):
         fit(asked | {"base_model": str(tiny_model), "method": "lora"})
     with pytest.raises(ConfigurationError, match="its linear layers are q_proj"):
         fit(asked | {"method": "lora", "lora_targets": ["query"]})

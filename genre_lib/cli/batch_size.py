@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from genre_lib.cli.console import print_lines, print_table, say, write_text
-from genre_lib.cli.finetune import Method, assignments, checked, with_defaults
+from genre_lib.cli.finetune import Method, assignments, checked, possible, with_defaults
 from genre_lib.cli.options import ListFormat, ListFormatOption, ModelOption, get_settings
 from genre_lib.wording import counted
 
@@ -47,7 +47,7 @@ def batch_size(
         named = fields.get("base_model") or settings.model_path
         fields["base_model"] = str(registry.resolve(named, settings).resolve())
     fields = fields if experiment else with_defaults(fields)
-    config = checked(fields, settings.notebooks_path / "02_finetune.ipynb")
+    config = possible(checked(fields, settings.notebooks_path / "02_finetune.ipynb"))
     found = fit_batch(config, most, tell)
     if format_ is ListFormat.json:
         write_text(json.dumps(as_json(found), indent=2) + "\n")

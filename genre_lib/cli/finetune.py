@@ -68,7 +68,7 @@ def finetune(
     fields = with_places(fields, settings)
     fields = fields if experiment or resume else with_defaults(fields)
     notebook = settings.notebooks_path / "02_finetune.ipynb"
-    config = checked(fields, notebook)
+    config = possible(checked(fields, notebook))
     if resume and has_ended(config):
         more = "" if config.solver == "lbfgs" else "; --epochs above its own lets it go on"
         say(f"{resume} has ended already, so nothing is trained{more}.")
@@ -175,6 +175,16 @@ def with_defaults(fields: dict[str, Any]) -> dict[str, Any]:
     from genre_lib.training_defaults import completed
 
     return fields if fields.get("init") == "scratch" else completed(fields, fields["base_model"])
+
+
+def possible(config: TrainingConfig) -> TrainingConfig:
+    """The configuration, where the base model can learn so; what it cannot is an error now."""
+    from genre_lib.training_bases import require_layers, require_possible
+
+    if config.init != "scratch" and config.base_model:
+        require_possible(config, config.base_model)
+        require_layers(config, config.base_model)
+    return config
 
 
 def checked(fields: dict[str, Any], notebook: Path) -> TrainingConfig:

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
-from transformers import PreTrainedModel
+from transformers import AutoConfig, AutoModelForAudioClassification, PreTrainedModel
 
 from genre_lib.errors import ConfigurationError
 from genre_lib.models.head import backbone
+from genre_lib.models.quiet import QuietTransformers
+from genre_lib.networks.files import TRANSFORMERS, as_model_invalid
 
-TARGETS = {
-    "audio-spectrogram-transformer": ["q_proj", "v_proj"],
-    "hubert": ["q_proj", "v_proj"],
-    "wav2vec2": ["q_proj", "v_proj"],
-}
+TARGETS = {model_type: ["q_proj", "v_proj"] for model_type in TRANSFORMERS}
 """Layers that give queries and values, by model type."""
 
 PREFIX = "lora_"
@@ -41,15 +41,25 @@ def add(
 
     body = backbone(network)
     names = list(targets or TARGETS.get(network.config.model_type, []))
-    known = _linear_layers(body)
-    unknown = [name for name in names if name not in known]
-    if unknown or not names:
-        raise ConfigurationError(_advice(network, unknown, known))
+    _require_layers(network, names)
     scale: Any = 2 * rank if alpha is None else alpha  # it is typed as whole, and need not be
     settings = LoraConfig(r=rank, lora_alpha=scale, lora_dropout=dropout, target_modules=names)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         inject_adapter_in_model(settings, body)
+
+
+def require_targets(folder: Path, targets: Sequence[str]) -> None:
+    """Refuse layers that the network of a folder does not have; its weights are not read.
+
+    Raises:
+        ModelInvalid: its configuration cannot be read.
+        ConfigurationError: as for :func:`add`.
+    """
+    with as_model_invalid(folder), QuietTransformers(), torch.device("meta"):
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        network = AutoModelForAudioClassification.from_config(config)
+    _require_layers(network, targets)
 
 
 def merge(network: nn.Module) -> None:
@@ -62,6 +72,13 @@ def merge(network: nn.Module) -> None:
     for name, module in adapted:
         module.merge()
         network.set_submodule(name, module.get_base_layer())
+
+
+def _require_layers(network: PreTrainedModel, names: Sequence[str]) -> None:
+    known = _linear_layers(backbone(network))
+    unknown = [name for name in names if name not in known]
+    if unknown or not names:
+        raise ConfigurationError(_advice(network, unknown, known))
 
 
 def _linear_layers(body: nn.Module) -> dict[str, None]:

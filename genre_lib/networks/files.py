@@ -31,6 +31,9 @@ CLASSIFIERS = ("ForAudioClassification", "ForSequenceClassification")
 GENRE_MUSICGEN = "genre_musicgen"
 """``model_type`` of MusicGen with a genre head: ours too, but read through transformers."""
 
+TRANSFORMERS = ("audio-spectrogram-transformer", "hubert", "wav2vec2")
+"""``model_type`` of the pretrained transformers whose layers are known here."""
+
 EXTRACTOR_TYPES = {None, "LogMelFeatureExtractor"}
 """``feature_extractor_type`` of their front end; where none is named, the model type says it."""
 
