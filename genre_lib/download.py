@@ -81,18 +81,36 @@ def plan(
     repo = repository(wanted)
     if not REVISION.fullmatch(revision):
         raise ConfigurationError(f"--revision is a branch, a tag or a commit, and is {revision[:200]!r}.")
-    name = name or (wanted if wanted in SHORT_NAMES else repo.rpartition("/")[2])
-    place = registry.check_name(name, settings)
+    place = place_for(wanted, settings, name=name, overwrite=overwrite)
     snapshot = hub.snapshot(repo, revision)
     there = place.is_dir() and registry.source_of(place).get("commit") == snapshot.commit
     if place.exists() and not (overwrite or there):
-        raise ModelExists(
-            f"There is a model at {place} already; choose another by --name, or replace it by --overwrite."
-        )
+        raise _taken(place)
     config = read_config(hub, snapshot)
     weights = with_weights(hub, snapshot)
     files = needed(snapshot, weights, config)
-    return Plan(name, snapshot, weights, files, place, overwrite, there and not overwrite)
+    return Plan(place.name, snapshot, weights, files, place, overwrite, there and not overwrite)
+
+
+def place_for(wanted: str, settings: Settings, *, name: str = "", overwrite: bool = False) -> Path:
+    """Where a model will lie, as far as that is known before the hub is asked.
+
+    Args:
+        wanted, name: as for :func:`plan`.
+
+    Raises:
+        ConfigurationError: it is no short name and no repository's.
+        ModelNameInvalid, ModelExists: it cannot be called that; a model of the same repository may be the same.
+    """
+    repo = repository(wanted)
+    place = registry.check_name(name or (wanted if wanted in SHORT_NAMES else repo.rpartition("/")[2]), settings)
+    if place.exists() and not overwrite and registry.source_of(place).get("repo") != repo:
+        raise _taken(place)
+    return place
+
+
+def _taken(place: Path) -> ModelExists:
+    return ModelExists(f"There is a model at {place} already; choose another by --name, or replace it by --overwrite.")
 
 
 def require_room(plans: Sequence[Plan]) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ from huggingface_hub.utils import build_hf_headers, httpx
 from huggingface_hub.utils import logging as hub_logging
 
 from genre_lib.errors import (
+    ConfigurationError,
     DownloadCorrupt,
     DownloadInterrupted,
     HubError,
@@ -42,6 +44,9 @@ from genre_lib.remote_files import PART, RemoteFile, Snapshot, require_same, tol
 CONVERTER, CONVERSION = "SFconvertbot", "Adding `safetensors` variant of this model"
 """Who offers safetensors for a repository that has pickled weights alone, and under which title."""
 
+WEB = re.compile(r"https?://[^/\s]", re.IGNORECASE)
+"""How an address on the web begins."""
+
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".h5", ".msgpack")
 """Endings of weights in other forms."""
 
@@ -51,10 +56,18 @@ class Hub:
 
     Args:
         endpoint: its address; None for ``HF_ENDPOINT``, or huggingface.co.
+
+    Raises:
+        ConfigurationError: it is no address on the web.
     """
 
     def __init__(self, endpoint: str | None = None) -> None:
         self.endpoint = (endpoint or os.environ.get("HF_ENDPOINT") or constants.ENDPOINT).rstrip("/")
+        if not WEB.match(self.endpoint):
+            raise ConfigurationError(
+                f"HF_ENDPOINT must begin with http:// or https://, as https://huggingface.co does, and is "
+                f"{self.endpoint[:200]!r}."
+            )
         self.api = HfApi(endpoint=self.endpoint, library_name="genre_lib")
 
     def snapshot(self, repo: str, revision: str = "main") -> Snapshot:

@@ -168,8 +168,17 @@ def test_another_model_of_that_name_is_replaced_only_when_told_so(server, hub, s
     registry.publish(settings.model_path, "hubert", settings)
     with pytest.raises(ModelExists, match="--overwrite"):
         fetch(settings, hub)
+    assert server.asked == [], "a name that is taken is known without the hub"
     fetch(settings, hub, overwrite=True)
     assert registry.find("hubert", settings).kind == "encoder"
+
+
+def test_a_newer_commit_of_the_repository_takes_no_name_either(server, hub, settings, published):
+    old = registry.source_of(fetch(settings, hub))["commit"]
+    server.repos[HUBERT].commit({**published["hubert"], "README.md": b"newer"})
+    with pytest.raises(ModelExists, match="--overwrite"):
+        fetch(settings, hub)
+    assert download.plan("hubert", settings, hub, revision=old).there
 
 
 # --- weights that the hub's bot converted
@@ -298,12 +307,17 @@ def test_a_hub_that_does_not_answer(server, settings, monkeypatch):
         fetch(settings, Hub(server.url))
     with pytest.raises(HubUnreachable, match="cannot be reached"):
         fetch(settings, Hub("http://127.0.0.1:9"))
-    with pytest.raises(HubUnreachable, match="cannot be reached"):
-        fetch(settings, Hub("nonsense"))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(HubUnreachable, match="HF_HUB_OFFLINE is set"):
         fetch(settings, Hub(server.url))
     assert left(settings) == []
+
+
+@pytest.mark.parametrize("endpoint", ["foo", "ftp://foo", "//foo", "https://", "http:///x"])
+def test_a_hub_is_an_address_on_the_web(endpoint, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    with pytest.raises(ConfigurationError, match=r"HF_ENDPOINT must begin with http:// or https://.* and is '"):
+        Hub()
 
 
 def test_what_answers_404_to_everything_and_what_no_header_can_hold(server, hub, settings, monkeypatch):
@@ -457,6 +471,7 @@ def test_the_command_ends_in_a_sentence_and_leaves_nothing_half(server, settings
     assert is_sentence(command(server, settings, "download", "ann/nothing"), 1, "shows no model ann/nothing")
     assert is_sentence(command(server, settings, "download", "nothing"), 2, "neither a short name")
     assert is_sentence(command(server, settings, "download"), 2, "Missing argument")
+    assert is_sentence(command(server, settings, "download", "hubert", HF_ENDPOINT="foo"), 2, "must begin with http")
     assert is_sentence(command(server, settings, "download", "hubert", "ast", "--name", "x"), 2, "--name is what one")
     assert is_sentence(
         command(server, settings, "download", "hubert", HF_ENDPOINT="http://127.0.0.1:9"), 1, "cannot be reached"

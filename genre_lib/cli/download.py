@@ -34,9 +34,10 @@ def download(
     from genre_lib import download
     from genre_lib.hub import Hub
 
-    settings, hub = get_settings(), Hub()
-    for wanted in names:
-        download.repository(wanted)  # all of them, before the hub is asked for the first
+    settings = get_settings()
+    for wanted in names:  # all of them, before the hub is asked for the first
+        download.place_for(wanted, settings, name=name, overwrite=overwrite)
+    hub = Hub()
     plans = [
         download.plan(wanted, settings, hub, name=name, revision=revision, overwrite=overwrite) for wanted in names
     ]
