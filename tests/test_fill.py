@@ -245,6 +245,24 @@ def test_the_command_fills_a_catalogue_and_goes_on_where_it_stopped(
     assert "no clip is added" in capsys.readouterr().err
 
 
+def test_what_is_there_is_replaced_only_where_it_was_made_so(tmp_path: Path, monkeypatch, capsys):
+    monkeypatch.setenv("MODELS_PATH", str(tmp_path / "models"))
+    untrained.make("musicgen", "tiny", tmp_path / "models" / "musicgen")
+    source, output, music = tmp_path / "tracks.csv", tmp_path / "filled.csv", tmp_path / "music"
+    small(music).write(source)
+    before = source.read_bytes()
+    command = ["catalogue", "fill", str(source), "--seconds", "0.2", "--per-genre", "2", "--output"]
+    assert main([*command, str(source), "--overwrite"]) == 2 and source.read_bytes() == before
+    assert "is the catalogue that is filled up; choose another." in capsys.readouterr().err
+    tracks = small(music).tracks
+    for other in ("a letter to a friend\n", tracks.assign(genre="jazz").to_csv(), tracks.iloc[1:].to_csv()):
+        output.write_text(other)
+        assert main([*command, str(output)]) == 2 and output.read_text() == other
+        assert "is not what this command made of these tracks; choose another, or say" in capsys.readouterr().err
+    assert main([*command, str(output), "--overwrite"]) == 0 and len(read(output)) == 7
+    assert main([*command[:-2], "3", "--output", str(output)]) == 0 and len(read(output)) == 8
+
+
 def test_a_catalogue_that_is_not_there_is_told_by_its_name(tmp_path: Path, capsys):
     absent = tmp_path / "absent.csv"
     assert main(["catalogue", "fill", str(absent), "--per-genre", "3", "--output", str(tmp_path / "out.csv")]) != 0

@@ -26,6 +26,7 @@ from genre_lib.files import can_be_made
 from genre_lib.wording import counted
 
 if TYPE_CHECKING:
+    from genre_lib.data.catalogue import Catalogue
     from genre_lib.data.check import Finding
     from genre_lib.data.fill import Filling
 
@@ -113,6 +114,10 @@ def catalogue_fill(
     top_k: TopKOption = 250,
     batch_size: BatchOption = 4,
     device: DeviceOption = "auto",
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Replace --output whatever it is; what this command made, it goes on with."),
+    ] = False,
 ) -> None:
     """Fill up small genres with clips by MusicGen: for training alone, and marked so in the column source."""
     from genre_lib.sampling import Sampling, require_length
@@ -122,6 +127,7 @@ def catalogue_fill(
     source = existing(source, "CATALOGUE")
     folder = generator_folder(model)
     require_writable(output)
+    require_other(output, source)
     place = clips or output.with_name(f"{output.stem}_generated")
     if not can_be_made(place / "clip.wav"):
         raise ConfigurationError(f"--clips {place}: no folder can be made there; choose another.")
@@ -132,6 +138,8 @@ def catalogue_fill(
 
     with progress_bar("listening for repeats") as bar:
         found = open_catalogue(source, seed, lambda done, total: bar(done, total))
+    if not overwrite:
+        require_own(output, found)
     generator = Generator.from_folder(folder, device)
     chosen = [genre_name(name) for name in genre] if genre else None
     filling = plan(found, generator, per_genre, place, seconds, sampling, seed, chosen)
@@ -139,6 +147,37 @@ def catalogue_fill(
     with progress_bar("making music") as bar:
         fill(filling, generator, sampling, batch_size, bar).write(output)
     say(f"{counted(len(filling.filled()), 'track')}: {output}.")
+
+
+def require_other(output: Path, source: str) -> None:
+    """Refuse to write over the table that is read."""
+    from genre_lib.data.catalogue import table_in
+    from genre_lib.settings import get_settings
+    from genre_lib.spotify.place import SpotifyPlace
+
+    library = SpotifyPlace.parse(source)
+    read = library.made(get_settings()) if library else table_in(Path(source)) or Path(source)
+    if output.exists() and read.exists() and output.samefile(read):
+        raise ConfigurationError(f"--output {output} is the catalogue that is filled up; choose another.")
+
+
+def require_own(output: Path, found: Catalogue) -> None:
+    """Refuse to replace what is there, but for a table that filling up the same tracks has made."""
+    from genre_lib.data.catalogue import read
+    from genre_lib.data.fill import continues
+    from genre_lib.errors import CatalogueError
+
+    if not output.is_file():
+        return
+    try:
+        own = continues(found, read(output))
+    except CatalogueError:
+        own = False
+    if not own:
+        raise ConfigurationError(
+            f"--output {output} is there already, and is not what this command made of these tracks; choose another, "
+            "or say --overwrite."
+        )
 
 
 def told(filling: Filling) -> str:

@@ -16,7 +16,7 @@ import pandas as pd
 
 from genre_lib.cache import combine
 from genre_lib.data.catalogue import Catalogue
-from genre_lib.data.generated import rows_of, source_of
+from genre_lib.data.generated import are_generated, rows_of, source_of
 from genre_lib.errors import CatalogueInvalid
 from genre_lib.generation import BATCH, Clip, folder_name, write
 from genre_lib.sampling import Sampling
@@ -90,6 +90,16 @@ def plan(
         offered = (clip for clip in _clips_of(genre, Path(folder), seed, drawn) if str(clip.path) not in taken)
         clips[genre] = list(islice(offered, max(per_genre - int(have.get(genre, 0)), 0)))
     return Filling(catalogue, clips, source_of(generator.name), seconds)
+
+
+def continues(catalogue: Catalogue, filled: Catalogue) -> bool:
+    """Whether a table is what an earlier filling made of the catalogue: its tracks as they are, and generated ones."""
+    told = ["path", "genre", "artist", "split", "source"]
+    added = ~filled.tracks["path"].isin(catalogue.tracks["path"])
+    same = filled.tracks.loc[~added, told].sort_values("path", ignore_index=True)
+    return bool(are_generated(filled.tracks.loc[added, "source"]).all()) and same.equals(
+        catalogue.tracks[told].sort_values("path", ignore_index=True)
+    )
 
 
 def fill(
