@@ -110,6 +110,22 @@ def test_clips_that_are_drawn_otherwise_are_other_clips(generator: Generator, tm
     assert planned(small(), generator, tmp_path).missing == one.missing
 
 
+def test_clips_that_the_catalogue_has_no_row_for_are_counted(generator: Generator, tmp_path: Path):
+    first = planned(small(), generator, tmp_path)
+    assert first.unused() == []
+    fill(first, generator, Sampling())
+    assert planned(small(), generator, tmp_path).unused() == []
+    assert planned(small(), generator, tmp_path, per_genre=2).unused() == [first.clips["polka"][1].path]
+    other = planned(small(), generator, tmp_path, sampling=Sampling(temperature=1.2))
+    assert other.unused() == [clip.path for clip in first.clips["polka"]]
+
+
+def test_a_folder_may_be_named_by_a_way_around(generator: Generator, tmp_path: Path):
+    fill(planned(small(), generator, tmp_path / "x" / ".." / "clips"), generator, Sampling()).write(tmp_path / "t.csv")
+    more = planned(read(tmp_path / "t.csv"), generator, tmp_path / "y" / ".." / "clips", per_genre=4)
+    assert [clip.seed for clip in more.clips["polka"]] == [2] and more.unused() == []
+
+
 def test_some_genres_alone_may_be_filled(generator: Generator, tmp_path: Path):
     assert planned(small(), generator, tmp_path, per_genre=4, genres=["rock"]).lacking == {"rock": 1}
     with pytest.raises(CatalogueInvalid, match="has no jazz; it has polka, rock"):
@@ -241,6 +257,13 @@ def test_the_command_fills_a_catalogue_and_goes_on_where_it_stopped(
     assert "filled_generated/polka/polka-0-" in output.read_text(), "paths should be told from the table's folder"
     assert main([*command, "--output", str(output)]) == 0
     assert "2 clips of 0.2 s to add (polka 2); 2 of them are there already." in capsys.readouterr().err
+    place = tmp_path / "filled_generated"
+    (place / "polka" / "mine.wav").write_bytes(b"no clip of ours")
+    assert main([*command, "--output", str(output), "--seconds", "0.3"]) == 0
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        f"8 tracks: {output}.",
+        f"2 clips in {place} are not used by it, being drawn otherwise or for another.",
+    ]
     assert main([*command[:2], str(output), *command[3:], "--output", str(tmp_path / "more.csv")]) == 0
     assert "no clip is added" in capsys.readouterr().err
 

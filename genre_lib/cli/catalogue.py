@@ -147,6 +147,11 @@ def catalogue_fill(
     with progress_bar("making music") as bar:
         fill(filling, generator, sampling, batch_size, bar).write(output)
     say(f"{counted(len(filling.filled()), 'track')}: {output}.")
+    if unused := len(filling.unused()):
+        are = "is" if unused == 1 else "are"
+        say(
+            f"{counted(unused, 'clip')} in {filling.folder} {are} not used by it, being drawn otherwise or for another."
+        )
 
 
 def require_other(output: Path, source: str) -> None:

@@ -6,6 +6,7 @@ is not made again, after an interruption as little as for a second catalogue.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from genre_lib.cache import combine
-from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.catalogue import Catalogue, resolve
 from genre_lib.data.generated import are_generated, rows_of, source_of
 from genre_lib.errors import CatalogueInvalid
 from genre_lib.generation import BATCH, Clip, folder_name, write
@@ -23,6 +24,9 @@ from genre_lib.sampling import Sampling
 
 if TYPE_CHECKING:
     from genre_lib.models.generator import Generator
+
+CLIP = re.compile(r"-\d+-[0-9a-f]{12}\.wav$")
+"""How a clip's name ends: its seed, and the digest of how it was drawn."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Filling:
     clips: dict[str, list[Clip]]
     source: str
     seconds: float
+    folder: Path
 
     @property
     def missing(self) -> list[Clip]:
@@ -44,6 +49,11 @@ class Filling:
         """By genre, how many clips are added, the most first."""
         counts = {genre: len(clips) for genre, clips in self.clips.items() if clips}
         return dict(sorted(counts.items(), key=lambda item: -item[1]))
+
+    def unused(self) -> list[Path]:
+        """Clips in the folder that the filled catalogue has no row for: of another length, or of another catalogue."""
+        used = set(self.filled().tracks["path"])
+        return sorted(file for file in self.folder.glob("*/*.wav") if CLIP.search(file.name) and str(file) not in used)
 
     def filled(self) -> Catalogue:
         """The catalogue with a row for each clip: in train, with its source, its prompt and its seed."""
@@ -85,11 +95,12 @@ def plan(
     have = rows_of(catalogue.tracks, "train")["genre"].value_counts()
     taken = set(catalogue.tracks["path"])
     drawn = combine(generator.version, str(seconds), str(sampling))
+    place = Path(resolve(str(folder), Path.cwd()))  # as tables are read, or what is there would not be known again
     clips: dict[str, list[Clip]] = {}
     for genre in genres or catalogue.genres:
-        offered = (clip for clip in _clips_of(genre, Path(folder), seed, drawn) if str(clip.path) not in taken)
+        offered = (clip for clip in _clips_of(genre, place, seed, drawn) if str(clip.path) not in taken)
         clips[genre] = list(islice(offered, max(per_genre - int(have.get(genre, 0)), 0)))
-    return Filling(catalogue, clips, source_of(generator.name), seconds)
+    return Filling(catalogue, clips, source_of(generator.name), seconds, place)
 
 
 def continues(catalogue: Catalogue, filled: Catalogue) -> bool:
@@ -127,7 +138,7 @@ def _clips_of(genre: str, folder: Path, seed: int, drawn: str) -> Iterator[Clip]
     Args:
         drawn: a digest of the generator and of how it draws.
     """
-    place = (folder / folder_name(genre)).expanduser().absolute()
+    place = folder / folder_name(genre)
     for each in count(seed):
         clip = Clip.of(genre, each, place)
         digest = combine(drawn, clip.prompt, str(each))[:12]
