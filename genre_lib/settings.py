@@ -149,17 +149,28 @@ class Settings(BaseSettings):
     contact: str = Field("", description="Your address, which MusicBrainz wants to know of who asks it.")
 
 
+def of_option(name: str, fault: str, given: object) -> str:
+    """What is wrong with an option's value, as a sentence that names the option and the value."""
+    came = "" if repr(given) in fault else f", and is {given}"
+    return f"--{name.replace('_', '-')}: {fault[:1].lower()}{fault[1:]}{came}."
+
+
 def get_settings(**overrides: object) -> Settings:
     """Read the settings anew.
 
+    Args:
+        overrides: what an option of that name gave in place of a variable.
+
     Raises:
-        ConfigurationError: a value cannot be used; names the variable and what is wrong with it.
+        ConfigurationError: a value cannot be used; names the variable, or the option, and what is wrong with it.
     """
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        told = [(".".join(map(str, e["loc"])).upper(), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
-        faults = "; ".join(f"{name}: {fault}" for name, fault in told)
+        told = [(".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+        if options := [of_option(name, fault, overrides[name]) for name, fault in told if name in overrides]:
+            raise ConfigurationError(" ".join(options)) from error
+        faults = "; ".join(f"{name.upper()}: {fault}" for name, fault in told)
         raise ConfigurationError(f"A setting in the environment or .env cannot be used. {faults}.") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"Expected text in UTF-8 in the file .env here, and it is none: {error}.") from error

@@ -140,7 +140,7 @@ def test_wrong_input_is_a_sentence(arguments: list[str], said: str, folder: Path
 def test_an_unknown_engine_is_a_sentence(folder: Path, synthetic_catalogue: Path, capsys: pytest.CaptureFixture):
     track = str(find(synthetic_catalogue)[0])
     assert main(["predict", "--model", str(folder), track, "--engine", "onnx"]) == 2
-    assert "ENGINE: Expected one of auto, torch, openvino" in capsys.readouterr().err
+    assert "error: --engine: expected one of auto, torch, openvino" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["engine.json", "Engine.JSON"])

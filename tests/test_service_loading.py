@@ -83,7 +83,7 @@ def test_a_library_that_is_absent_is_told_at_the_start(tmp_path: Path, monkeypat
 
 
 def test_what_is_no_engine_or_device_or_model(tmp_path: Path):
-    with pytest.raises(ConfigurationError, match="ENGINE: Expected one of auto, torch"):
+    with pytest.raises(ConfigurationError, match="--engine: expected one of auto, torch"):
         loader(tmp_path, "onnx")
     with pytest.raises(ConfigurationError, match="device"):
         loader(tmp_path, "auto", device="toaster")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,21 @@ def test_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("PORT", "eighty")
     with pytest.raises(ConfigurationError, match=r"PORT: .*integer"):
         get_settings()
+
+
+def test_a_bad_option_is_named_as_one(monkeypatch: pytest.MonkeyPatch):
+    for given, said in (
+        ({"port": 99999}, "--port: input should be less than or equal to 65535, and is 99999."),
+        ({"engine": "bogus"}, "--engine: expected one of auto, torch, .*openvino-int8, and got 'bogus'."),
+        ({"port": 0, "engine": "auto"}, "--port: input should be greater than or equal to 1, and is 0."),
+    ):
+        with pytest.raises(ConfigurationError) as caught:
+            get_settings(**given)
+        assert re.fullmatch(said, str(caught.value))
+    monkeypatch.setenv("ENGINE", "bogus")
+    with pytest.raises(ConfigurationError, match=r"\.env cannot be used\. ENGINE: Expected .*, and got 'bogus'\.$"):
+        get_settings(port=8000)
+    assert get_settings(engine="torch").engine == "torch"
 
 
 def test_a_folder_that_is_left_empty_is_none_and_not_the_current_one(monkeypatch: pytest.MonkeyPatch):

@@ -27,21 +27,21 @@ def require_engine(name: str) -> str:
     Raises:
         ConfigurationError: it is none of :data:`CHOICES`.
     """
-    if name not in CHOICES:
-        raise ConfigurationError(f"Expected one of {', '.join(CHOICES)} as the engine, and got {name!r}.")
-    return name
+    try:
+        return parse_engine(name)
+    except ValueError as error:
+        raise ConfigurationError(f"{error}.") from error
 
 
 def parse_engine(name: str) -> str:
-    """The name as it is, for settings.
+    """The name as it is, for settings, which put the full stop behind what is wrong.
 
     Raises:
         ValueError: it is none of :data:`CHOICES`.
     """
-    try:
-        return require_engine(name)
-    except ConfigurationError as error:
-        raise ValueError(str(error)) from error
+    if name not in CHOICES:
+        raise ValueError(f"Expected one of {', '.join(CHOICES)}, and got {name!r}")
+    return name
 
 
 def among(choice: str, device: str = "cpu") -> tuple[str, ...]:
