@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from genre_lib.engines import compiled, machine, names, openvino_library
+from genre_lib.engines import compiled, machine, making, names, openvino_library
 from genre_lib.engines.compiled import CompiledCache
 from genre_lib.engines.making import EngineMaker
 from genre_lib.engines.names import BF16, ENGINES, FLOAT32, OPENVINO_BF16, OPENVINO_FLOAT32, OPENVINO_INT8
@@ -161,11 +161,26 @@ def test_eight_bits_want_a_tuning(folders: dict[str, Path], tmp_path: Path):
         Predictor.from_folder(folders["ast"], device="cpu", engine=OPENVINO_INT8, cache_path=tmp_path)
 
 
-def test_a_gpus_engine_is_none_of_the_processor(folders: dict[str, Path]):
-    with pytest.raises(EngineUnavailable, match="torch-float16 does not compute on cpu"):
-        Predictor.from_folder(folders["ast"], device="cpu", engine="torch-float16")
+def test_a_gpus_engine_is_none_of_the_processor(folders: dict[str, Path], tmp_path: Path):
+    half = (
+        r"^torch-float16 does not compute on cpu; choose torch-float32, .*openvino-float32.*; or openvino-int8 after "
+    )
+    options = {"device": "cpu", "engine": "torch-float16", "cache_path": tmp_path}
+    with pytest.raises(EngineUnavailable, match=half + r"`genre models tune ast --data-path MUSIC`\.$"):
+        Predictor.from_folder(folders["ast"], **options)
+    tuned = compiled.key_of(load_model(folders["ast"]).version, OPENVINO_INT8)
+    CompiledCache(tmp_path).put(tuned, b"compiled")
+    with pytest.raises(EngineUnavailable, match=r"openvino-int8\.$"):
+        Predictor.from_folder(folders["ast"], **options)
     assert names.among("auto", "cuda:1") == ("torch-float32", "torch-bf16", "torch-float16")
     assert names.among("openvino", "cuda") == ()
+
+
+def test_only_what_can_be_had_is_offered(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(openvino_library, "find_spec", lambda name: None)
+    monkeypatch.setattr(making, "has_bf16", lambda device: False)
+    with pytest.raises(EngineUnavailable, match=r"does not compute on cpu; choose torch-float32\.$"):
+        Predictor.from_folder(folders["ast"], device="cpu", engine="torch-float16")
 
 
 def test_without_the_extra_it_says_how_to_install_it(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch):

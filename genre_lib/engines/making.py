@@ -8,10 +8,23 @@ from pathlib import Path
 
 import torch
 
-from genre_lib.engines.compiled import CompiledCache
+from genre_lib.engines.compiled import CompiledCache, key_of
 from genre_lib.engines.engine import Engine, Inputs
 from genre_lib.engines.machine import has_bf16
-from genre_lib.engines.names import AUTO, BF16, ENGINES, EXACT, FLOAT32, OPENVINO, REPORT, among, require_engine
+from genre_lib.engines.names import (
+    AUTO,
+    BF16,
+    ENGINES,
+    EXACT,
+    FLOAT32,
+    OPENVINO,
+    OPENVINO_BF16,
+    OPENVINO_INT8,
+    REPORT,
+    among,
+    require_engine,
+)
+from genre_lib.engines.openvino_library import is_installed
 from genre_lib.engines.torch_engine import DTYPES, TorchEngine
 from genre_lib.errors import EngineUnavailable
 from genre_lib.networks.folder import LoadedModel
@@ -78,7 +91,7 @@ class EngineMaker:
             EngineUnavailable: this machine, or this model, cannot have it.
         """
         if name not in among(AUTO, self.device):
-            raise EngineUnavailable(f"{name} does not compute on {self.device}; choose {', '.join(self.there)}.")
+            raise EngineUnavailable(f"{name} does not compute on {self.device}; choose {self._to_choose_from()}.")
         if name in DTYPES:
             return self._by_torch(name)
         from genre_lib.engines import openvino_engine
@@ -98,6 +111,21 @@ class EngineMaker:
 
             self._cache_path = get_settings().cache_path
         return CompiledCache(self._cache_path)
+
+    def _to_choose_from(self) -> str:
+        """The engines that can be had here, in half a sentence; the quantised one is there after a tuning only."""
+        names = [name for name in self.there if self._can(name)]
+        is_tuned = self.cache.get(key_of(self.model.version, OPENVINO_INT8)) is not None
+        told = ", ".join(name for name in names if is_tuned or name != OPENVINO_INT8)
+        if is_tuned or OPENVINO_INT8 not in names:
+            return told
+        return f"{told}; or {OPENVINO_INT8} after `genre models tune {self.model.name} --data-path MUSIC`"
+
+    def _can(self, name: str) -> bool:
+        """Whether the processor and the libraries here are made for it."""
+        if name in (BF16, OPENVINO_BF16) and not has_bf16(self.device):
+            return False
+        return name in DTYPES or is_installed()
 
     def _by_torch(self, name: str) -> Engine:
         if name == BF16 and not has_bf16(self.device):

@@ -27,8 +27,17 @@ def require_openvino() -> None:
     Raises:
         EngineUnavailable: it says how to install it.
     """
-    if absent := [name for name in ("openvino", "nncf") if find_spec(name) is None]:
+    if absent := _absent():
         raise EngineUnavailable(f"The engine needs {' and '.join(absent)}, an extra; {INSTALL}")
+
+
+def is_installed() -> bool:
+    """Whether it is, without importing it."""
+    return not _absent()
+
+
+def _absent() -> list[str]:
+    return [name for name in ("openvino", "nncf") if find_spec(name) is None]
 
 
 def openvino() -> ModuleType:
