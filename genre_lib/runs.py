@@ -75,8 +75,8 @@ class Run:
         return cls(path)
 
     def prepared(self) -> Run:
-        """Make the folders inside, where they are missing."""
-        for folder in (self.path, self.checkpoints, self.figures):
+        """Make the folder and that of the figures, where they are missing; training makes that of its checkpoints."""
+        for folder in (self.path, self.figures):
             folder.mkdir(parents=True, exist_ok=True)
         return self
 

@@ -121,6 +121,7 @@ class EpochCheckpoints(Checkpoint):
         self._save(trainer, last_checkpoint(self.run))
 
     def _save(self, trainer: Trainer, place: Path) -> None:
+        place.parent.mkdir(parents=True, exist_ok=True)
         aside = place.with_suffix(".new")
         trainer.save_checkpoint(aside)
         if trainer.is_global_zero:
