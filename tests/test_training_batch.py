@@ -89,7 +89,7 @@ def test_real_steps_are_taken(method, tmp_path):
 
 
 def test_what_cannot_be_trained_is_told(tiny_model):
-    with pytest.raises(ConfigurationError, match="take method='full'"):
+    with pytest.raises(ConfigurationError, match="take method='head' or method='full'"):
         fit_batch(TrainingConfig(base_model=str(tiny_model), method="lora"))
 
 
