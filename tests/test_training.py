@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from lightning.pytorch import LightningModule, Trainer
+from small_training import SMALL
 
 from genre_lib.clips import cut
 from genre_lib.data.catalogue import Catalogue, read
@@ -29,15 +30,6 @@ from genre_lib.models.untrained import FAMILIES, make
 from genre_lib.training import TrainingConfig, fit, load_experiment
 from genre_lib.training_callbacks import NoBetter
 
-SMALL = {
-    "clip_seconds": 1.5,
-    "clips_per_epoch": 16,
-    "batch_size": 8,
-    "accelerator": "cpu",
-    "devices": 1,
-    "num_epochs": 2,
-    "learning_rate": 5e-3,
-}
 SCRATCH = SMALL | {
     "init": "scratch",
     "architecture": {"channels": [4, 8]},

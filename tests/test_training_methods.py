@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_training import SMALL
 from transformers import AutoModelForAudioClassification
 
 from genre_lib.data.catalogue import Catalogue, read
@@ -20,15 +21,6 @@ from genre_lib.models.folder import load
 from genre_lib.training import TrainingConfig, fit, keep_best
 from genre_lib.training_rules import contradictions
 
-SMALL = {
-    "clip_seconds": 1.5,
-    "clips_per_epoch": 16,
-    "batch_size": 8,
-    "accelerator": "cpu",
-    "devices": 1,
-    "num_epochs": 2,
-    "learning_rate": 5e-3,
-}
 PLAIN = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 
 
