@@ -11,11 +11,12 @@ from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.features import given_features
 from genre_lib.engines.names import FLOAT32
 from genre_lib.errors import CatalogueInvalid
-from genre_lib.inference import Predictor, TrackPrediction
+from genre_lib.inference import Predictor
 from genre_lib.labels import canonical
 from genre_lib.models.folder import GenreModel
 from genre_lib.networks.fusion import CATALOGUE
 from genre_lib.networks.fusion_features import FEATURES
+from genre_lib.predictions import TrackPrediction
 
 UNKNOWN = -1
 """Id of a genre that the model does not know."""
@@ -105,8 +106,8 @@ def predicted(predictor: Predictor, chosen: Catalogue) -> list[TrackPrediction]:
     """What is predicted for each track, by its file, by the catalogue's columns, or by both, as the model learned."""
     paths = chosen.tracks["path"].tolist()
     # A model of descriptors describes each track itself, whatever a catalogue may say on other scales.
-    given = given_features(chosen.tracks) if predictor.features_source == CATALOGUE else {}
-    if predictor.hears:
+    given = given_features(chosen.tracks) if predictor.beside.source == CATALOGUE else {}
+    if predictor.beside.hears:
         return list(predictor.files(paths, features=given))
     if not given:
         raise CatalogueInvalid(

@@ -109,7 +109,7 @@ def decoded(paths: Sequence[str], predictor: Predictor) -> list[np.ndarray | Non
     Raises:
         AudioError: none can be decoded.
     """
-    if not predictor.hears:
+    if not predictor.beside.hears:
         return [None]
     rate, found = predictor.model.sample_rate, []
     fault: AudioError | None = None

@@ -8,110 +8,34 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from genre_lib.audio import Audio, Limits, Source, load
+from genre_lib.audio import Limits, Source, load
+from genre_lib.beside_sound import BesideSound, Features
 from genre_lib.clips import batches_by_length, pool, probabilities, starts, views
+from genre_lib.decoding_ahead import Decoded, decoded_ahead, decoded_file
+from genre_lib.doubts import doubt
 from genre_lib.engines.making import EngineMaker
 from genre_lib.engines.names import AUTO
-from genre_lib.errors import AudioError, ConfigurationError
+from genre_lib.errors import ConfigurationError
 from genre_lib.networks import reading
 from genre_lib.networks.device import sent
 from genre_lib.networks.files import is_plain, require_genres
 from genre_lib.networks.folder import LoadedModel, in_fast_layout, resolve_device
 from genre_lib.networks.front_ends import SHORTEST_SECONDS, front_end_of
-from genre_lib.networks.fusion import CATALOGUE, DESCRIPTORS
 from genre_lib.networks.fusion_features import feature_row
 from genre_lib.networks.logmel import LogMel
 from genre_lib.outputs import Outputs
+from genre_lib.predictions import Prediction, Segment, TrackPrediction
 
 TOLD_AT_ONCE = 1024
 """Tracks without sound that go through the network together."""
-
-DECODE_AHEAD = 2
-"""Decoded tracks that may wait for the network: it bounds the memory, however many files there are."""
-
-SILENCE = 1e-4
-"""-80 dB below full scale: what stays below it all along is no music."""
-
-TELLING_SECONDS = 1.0
-"""Less than a third of the clips that the models were trained on."""
-
-
-Features = Mapping[str, Any]
-"""Features of a track by Spotify's names, for a model that takes them beside the sound; any may be left out."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """A genre and how sure the model is of it, from 0 to 1."""
-
-    genre: str
-    confidence: float
-
-
-@dataclass(frozen=True)
-class Segment:
-    """A stretch of a track, in seconds, and the genres that are heard there, the surest first."""
-
-    start: float
-    end: float
-    predictions: list[Prediction]
-    outside: float | None = None
-    """As of the whole track."""
-
-
-@dataclass(frozen=True)
-class TrackPrediction:
-    """What is predicted for a track, or why nothing is."""
-
-    path: str | None = None
-    duration: float | None = None
-    """Seconds that were decoded."""
-    predictions: list[Prediction] = field(default_factory=list)
-    """Every genre, the surest first; empty where there is an error."""
-    logits: np.ndarray | None = field(default=None, repr=False, compare=False)
-    """float32 [genres], in the order of the predictor's genres, before the temperature."""
-    outside: float | None = None
-    """Probability that it is none of the genres, for a model that hears other things too: :mod:`genre_lib.outputs`."""
-    timeline: list[Segment] | None = None
-    error: str | None = None
-    """A sentence for a person; None where all went well."""
-    code: str | None = None
-    """The error's name for machines, such as ``not_audio``."""
-    warning: str | None = None
-    """What to know about a prediction that was made, such as that the file was cut off."""
-
-    def top(self, k: int) -> list[Prediction]:
-        """The ``k`` surest genres."""
-        return self.predictions[:k]
-
-    def to_json(self, top_k: int | None = None) -> dict[str, Any]:
-        """The row of a JSON file: path, duration, predictions and error, and the timeline if there is one."""
-        row: dict[str, Any] = {
-            "path": self.path,
-            "duration": self.duration,
-            "predictions": _rows(self.predictions[:top_k]),
-            "error": self.error,
-        }
-        row |= _beside(self.outside)
-        if self.warning is not None:
-            row["warning"] = self.warning
-        if self.timeline is not None:
-            row["timeline"] = [
-                {"start": segment.start, "end": segment.end, "predictions": _rows(segment.predictions[:top_k])}
-                | _beside(segment.outside)
-                for segment in self.timeline
-            ]
-        return row
 
 
 def load_model(folder: Path | str, device: str = "cpu") -> LoadedModel:
@@ -166,7 +90,7 @@ class Predictor:
         self.outputs = Outputs.of(model.genres)
         self.genres = self.outputs.genres
         self.front = front_end_of(model.extractor)
-        self.features_source: str | None = getattr(model.network.config, "features_source", None)
+        self.beside = BesideSound.of(model)
         self.network: Any = in_fast_layout(model.network).to(self.device).eval()
         self.maker = EngineMaker(model, self.device, self._example, cache_path)
         self.engine, self.engine_fault = self.maker.chosen(engine, clips_expected)
@@ -225,21 +149,8 @@ class Predictor:
         shortest = None if self.front is None else SHORTEST_SECONDS
         cuts = [views(waveform, rate, settings.clip_seconds, settings.hop_seconds, shortest) for waveform in waveforms]
         lengths = [len(cut) for cut in cuts]
-        logits = self.clips([clip for cut in cuts for clip in cut], self._beside(waveforms, lengths, features))
+        logits = self.clips([clip for cut in cuts for clip in cut], self.beside.of_clips(waveforms, lengths, features))
         return np.split(logits, np.cumsum(lengths)[:-1]) if cuts else []
-
-    @property
-    def hears(self) -> bool:
-        """Whether the sound is of any use to the model: to one of a catalogue's features alone it is not."""
-        return self.features_source != CATALOGUE or self.network.config.audio is not None
-
-    def ignorance(self, features: Features | None) -> str | None:
-        """Why a prediction means nothing that was made without features, in a sentence, or None."""
-        if self.hears or np.isfinite(feature_row(features or {})).any():
-            return None
-        return (
-            f"{self.model.name or 'The model'} goes by features alone, and none is known, so its genres mean nothing."
-        )
 
     def told(self, tracks: Sequence[Features]) -> list[TrackPrediction]:
         """Predict tracks of which features alone are known; any may be left out.
@@ -247,9 +158,9 @@ class Predictor:
         Raises:
             ConfigurationError: the model takes none.
         """
-        if self.features_source is None:
+        if self.beside.source is None:
             raise ConfigurationError(
-                f"{self.model.name or 'The model'} takes no features, and there is no sound; give it the audio, or "
+                f"{self.beside.model} takes no features, and there is no sound; give it the audio, or "
                 "take a model that learned by features."
             )
         batches = [tracks[start : start + TOLD_AT_ONCE] for start in range(0, len(tracks), TOLD_AT_ONCE)]
@@ -260,18 +171,6 @@ class Predictor:
         """Logits [tracks, classes] of features alone."""
         rows = torch.from_numpy(np.stack([feature_row(features) for features in tracks]))
         return self.engine({"features": rows}).cpu().numpy()
-
-    def describe(self, source: Source, limits: Limits | None = None) -> Features | None:
-        """What the model wants to know of a track beside its sound; None where that is nothing. Any thread may ask.
-
-        Raises:
-            AudioError: one of its kinds, such as NotAudio.
-        """
-        if self.features_source != DESCRIPTORS:
-            return None
-        from genre_lib.descriptors import analyze_file  # on demand: most models do without, and it imports much
-
-        return analyze_file(source, limits).to_json()
 
     def track(self, samples: int, clip_logits: np.ndarray, *, timeline: bool = False) -> TrackPrediction:
         """The prediction for a track of ``samples`` at the model's rate, from its clips' logits [clips, classes]."""
@@ -296,10 +195,10 @@ class Predictor:
             AudioError: one of its kinds, such as NotAudio.
         """
         audio = load(source, self.model.sample_rate, limits=limits)
-        features = self.describe(source, limits) if features is None else features
+        features = self.beside.of_file(source, limits) if features is None else features
         track = self.waveform(audio.waveform, timeline=timeline, features=features)
         path = os.fspath(source) if isinstance(source, str | os.PathLike) else None
-        return replace(track, path=path, warning=doubt(audio) or self.ignorance(features))
+        return replace(track, path=path, warning=doubt(audio) or self.beside.ignorance(features))
 
     def files(
         self,
@@ -320,13 +219,14 @@ class Predictor:
         """
         workers, known = workers or min(4, os.cpu_count() or 1), features or {}
 
-        def decode(path: str | os.PathLike) -> _Decoded:
-            given = known.get(os.fspath(path))
-            return _decode(
-                path, self.model.sample_rate, limits, lambda: self.describe(path, limits) if given is None else given
-            )
+        def decode(path: str | os.PathLike) -> Decoded:
+            def described() -> Features | None:
+                given = known.get(os.fspath(path))
+                return self.beside.of_file(path, limits) if given is None else given
 
-        for decoded in _decoded_ahead(paths, decode, workers, self._is_batch):
+            return decoded_file(path, self.model.sample_rate, limits, described)
+
+        for decoded in decoded_ahead(paths, decode, workers, self._is_batch):
             yield from self._rows_of(decoded, timeline)
 
     def _forward(self, batch: tuple[list[np.ndarray], Any]) -> torch.Tensor:
@@ -345,24 +245,6 @@ class Predictor:
         """What the network takes of two clips of noise."""
         samples = round(self.model.inference.clip_seconds * self.model.sample_rate)
         return self.inputs([*np.random.default_rng(0).normal(0, 0.1, (2, samples)).astype(np.float32)])
-
-    def _beside(
-        self, waveforms: Sequence[np.ndarray], clips: list[int], given: Sequence[Features | None] | None
-    ) -> np.ndarray | None:
-        """Features of each clip [clips, 13], which are its track's, for a model that takes them."""
-        if self.features_source is None or not clips:
-            return None
-        known = given if given is not None else [None] * len(clips)
-        rows = [self._row(waveform, features) for waveform, features in zip(waveforms, known, strict=True)]
-        return np.repeat(np.stack(rows), clips, axis=0)
-
-    def _row(self, waveform: np.ndarray, given: Features | None) -> np.ndarray:
-        """Features as given, or else descriptors of samples at the model's rate: what lies above its half is lost."""
-        if given is None and self.features_source == DESCRIPTORS:
-            from genre_lib.descriptors import analyze
-
-            given = analyze(waveform, self.model.sample_rate).to_json()
-        return feature_row(given or {})
 
     def _features(self, clips: Sequence[np.ndarray]) -> dict[str, torch.Tensor]:
         """What the network takes, on its device, where it is computed too, but by extractors that know NumPy alone."""
@@ -398,12 +280,12 @@ class Predictor:
             for start, end, logits in zip(bounds, bounds[1:], self.outputs.logits(clip_logits), strict=False)
         ]
 
-    def _is_batch(self, decoded: list[_Decoded]) -> bool:
+    def _is_batch(self, decoded: list[Decoded]) -> bool:
         """Whether these tracks fill a batch of clips."""
         hop = self.model.inference.hop_seconds
         return sum(item.audio.duration / hop for item in decoded if item.audio) >= self.batch_size
 
-    def _rows_of(self, decoded: list[_Decoded], timeline: bool) -> Iterator[TrackPrediction]:
+    def _rows_of(self, decoded: list[Decoded], timeline: bool) -> Iterator[TrackPrediction]:
         heard = [(item.audio.waveform, item.features) for item in decoded if item.audio]
         waveforms, features = [waveform for waveform, _ in heard], [features for _, features in heard]
         tracks = iter(self.waveforms(waveforms, timeline=timeline, features=features))
@@ -411,71 +293,5 @@ class Predictor:
             if item.error:
                 yield TrackPrediction(path=item.path, error=str(item.error), code=item.error.code)
             elif item.audio:
-                warning = doubt(item.audio) or self.ignorance(item.features)
+                warning = doubt(item.audio) or self.beside.ignorance(item.features)
                 yield replace(next(tracks), path=item.path, warning=warning)
-
-
-@dataclass(frozen=True)
-class _Decoded:
-    """A file, its audio and what was described of it, or why there is none."""
-
-    path: str
-    audio: Audio | None = None
-    features: Features | None = None
-    error: AudioError | None = None
-
-
-def _decode(
-    path: str | os.PathLike, sample_rate: int, limits: Limits | None, describe: Callable[[], Features | None]
-) -> _Decoded:
-    try:
-        audio = load(path, sample_rate, limits=limits, on_truncated="ignore")
-        return _Decoded(os.fspath(path), audio, describe())
-    except AudioError as error:
-        return _Decoded(os.fspath(path), error=error)
-
-
-def _decoded_ahead(
-    paths: Iterable[str | os.PathLike], decode: Callable[[Any], _Decoded], workers: int, is_batch: Any
-) -> Iterator[list[_Decoded]]:
-    """Decode in threads, in order; each list holds what is ready, at least one and at most a batch.
-
-    However the caller leaves (a break, an error, Ctrl-C), no thread outlives the generator.
-    """
-    waiting: deque[Future[_Decoded]] = deque()
-    remaining = iter(paths)
-    executor = ThreadPoolExecutor(workers, thread_name_prefix="decode")
-
-    def submit(count: int) -> None:
-        for _, path in zip(range(count), remaining, strict=False):
-            waiting.append(executor.submit(decode, path))
-
-    try:
-        submit(workers + DECODE_AHEAD)
-        while waiting:
-            ready = [waiting.popleft().result()]
-            while waiting and waiting[0].done() and not is_batch(ready):
-                ready.append(waiting.popleft().result())
-            submit(len(ready))
-            yield ready
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
-
-
-def _rows(predictions: list[Prediction]) -> list[dict[str, Any]]:
-    return [{"genre": prediction.genre, "confidence": prediction.confidence} for prediction in predictions]
-
-
-def _beside(outside: float | None) -> dict[str, float]:
-    return {} if outside is None else {"outside": outside}
-
-
-def doubt(heard: Audio) -> str | None:
-    """Why a prediction of this audio means little, in a sentence, or None."""
-    if heard.warning:
-        return heard.warning
-    if float(np.abs(heard.waveform).max(initial=0)) < SILENCE:
-        return f"{heard.name} is silent, so its genres mean nothing."
-    if heard.duration < TELLING_SECONDS:
-        return f"{heard.name} lasts {heard.duration:.2f} s; a genre needs a few seconds to be heard."
-    return None

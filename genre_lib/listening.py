@@ -13,7 +13,8 @@ from genre_lib import labels as spelling
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.descriptors import NUMBERS
 from genre_lib.errors import CatalogueInvalid, LabelsInvalid
-from genre_lib.inference import Prediction, Predictor
+from genre_lib.inference import Predictor
+from genre_lib.predictions import Prediction
 from genre_lib.settings import Settings
 from genre_lib.spotify import coverage, invented_music
 from genre_lib.spotify.catalogue import build

@@ -14,8 +14,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "genre_lib"
 
 ROWS: list[set[str]] = [
     {"augmentation", "wording", "errors", "files", "settings", "labels", "api_keys", "memory", "taxonomy", "weights"}
-    | {"prompts", "sampling", "audioset", "engines.names"},
-    {"analysis", "analysis.*", "audio", "clips", "cache", "hub", "remote_files", "outputs"},
+    | {"predictions", "prompts", "sampling", "audioset", "engines.names"},
+    {"analysis", "analysis.*", "audio", "clips", "cache", "doubts", "hub", "remote_files", "outputs"},
     {
         *(
             "data.catalogue",
@@ -47,7 +47,16 @@ ROWS: list[set[str]] = [
     {
         *("data.features", "data.track_features", "data.embeddings", "data.feature_table", "data.soundless"),
         "data.datamodule",
-        *("models.classifier", "inference", "runs", "registry", "pretrained", "download"),
+        *(
+            "models.classifier",
+            "beside_sound",
+            "decoding_ahead",
+            "inference",
+            "runs",
+            "registry",
+            "pretrained",
+            "download",
+        ),
         *("generation", "data.fill"),
     },
     {

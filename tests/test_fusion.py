@@ -265,7 +265,7 @@ def test_a_model_of_catalogue_features_gets_none_of_ours(tiny_model):
     base = load(tiny_model)
     network = stirred(with_features(base.network, "catalogue", EDGES)).eval()
     predictor = Predictor(GenreModel(network, base.extractor, InferenceSettings(3.0, 3.0)), device="cpu")
-    assert predictor.describe("nowhere.wav") is None
+    assert predictor.beside.of_file("nowhere.wav") is None
     waveform = noise(3.0)
     assert np.array_equal(predictor.waveform(waveform).logits, predictor.waveform(waveform, features={}).logits)
 

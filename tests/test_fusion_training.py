@@ -111,7 +111,7 @@ def test_the_scores_of_training_are_those_of_prediction(asked, tracks):
     assert scored.metrics["accuracy"]["value"] == result.metrics["valid_accuracy"]
     path = tracks.split("valid").tracks["path"][0]
     predictor = Predictor.from_folder(result.model_folder, device="cpu")
-    described = predictor.describe(path, Limits())
+    described = predictor.beside.of_file(path, Limits())
     assert np.array_equal(predictor.file(path).logits, predictor.file(path, features=described).logits)
 
 

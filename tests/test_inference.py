@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from genre_lib import inference
 from genre_lib.audio import AudioTruncatedWarning, Limits, find
 from genre_lib.clips import cut, pool, probabilities
+from genre_lib.decoding_ahead import DECODE_AHEAD
 from genre_lib.errors import AudioTooLong, ModelNotFound, NotAudio
-from genre_lib.inference import Prediction, Predictor, TrackPrediction
+from genre_lib.inference import Predictor
 from genre_lib.models.folder import load
 
 RATE = 22050
@@ -172,7 +171,7 @@ def test_files_is_lazy_and_decodes_a_bounded_number_ahead(predictor: Predictor, 
     assert not taken
     for count in range(1, 31):
         next(rows)
-        assert len(taken) <= count + 2 * (2 + inference.DECODE_AHEAD) + 1
+        assert len(taken) <= count + 2 * (2 + DECODE_AHEAD) + 1
     rows.close()
     assert not decoders()
 
@@ -186,27 +185,6 @@ def test_an_interrupt_stops_the_threads(predictor: Predictor, folder: Path, erro
     with pytest.raises(error):
         list(predictor.files(find(folder)))
     assert not decoders()
-
-
-def test_rows_for_json() -> None:
-    predictions = [Prediction("rock", 0.75), Prediction("jazz", 0.25)]
-    row = TrackPrediction("a.mp3", 3.0, predictions, logits=np.zeros(2)).to_json(top_k=1)
-    assert json.loads(json.dumps(row)) == {
-        "path": "a.mp3",
-        "duration": 3.0,
-        "predictions": [{"genre": "rock", "confidence": 0.75}],
-        "error": None,
-    }
-    assert TrackPrediction("b.mp3", error="It is empty.", code="empty_audio").to_json() == {
-        "path": "b.mp3",
-        "duration": None,
-        "predictions": [],
-        "error": "It is empty.",
-    }
-    timeline = [inference.Segment(0.0, 3.0, predictions)]
-    assert TrackPrediction("c.mp3", 3.0, predictions, timeline=timeline).to_json(1)["timeline"] == [
-        {"start": 0.0, "end": 3.0, "predictions": [{"genre": "rock", "confidence": 0.75}]}
-    ]
 
 
 @pytest.mark.real_data

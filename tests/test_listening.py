@@ -12,8 +12,8 @@ from tagged_songs import write_song
 from genre_lib import listening, plots
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.errors import CatalogueInvalid, ConfigurationError, LabelsInvalid, LibraryEmpty
-from genre_lib.inference import Prediction
 from genre_lib.listening import Opened
+from genre_lib.predictions import Prediction
 from genre_lib.settings import Settings, get_settings
 from genre_lib.spotify import invented_music
 from genre_lib.spotify.labelling import Labels, by_genre, by_playlist

@@ -102,7 +102,7 @@ def test_a_catalogue_without_its_columns_is_refused(trained: FitResult, syntheti
 
 def test_features_alone_are_enough_and_nothing_is_too_little(trained: FitResult, tmp_path: Path, write_wav, tone):
     predictor = Predictor.from_folder(trained.model_folder, device="cpu")
-    assert not predictor.hears
+    assert not predictor.beside.hears
     tracks = predictor.told([{"energy": 0.02}, {"energy": 0.55}, {"energy": 1.0}])
     assert [track.predictions[0].genre for track in tracks] == list(GENRES)
     path = write_wav(tmp_path / "song.wav", tone(4.0))

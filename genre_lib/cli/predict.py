@@ -22,7 +22,9 @@ from genre_lib.errors import AudioError, ConfigurationError
 from genre_lib.wording import counted
 
 if TYPE_CHECKING:
-    from genre_lib.inference import Features, Predictor, TrackPrediction
+    from genre_lib.beside_sound import Features
+    from genre_lib.inference import Predictor
+    from genre_lib.predictions import TrackPrediction
     from genre_lib.settings import Settings
 
 
@@ -101,7 +103,7 @@ def predicted(
     from genre_lib.memory import keep_freed
 
     with imports_uncollected():
-        from genre_lib.inference import TrackPrediction
+        from genre_lib.predictions import TrackPrediction
 
     keep_freed()
     limits = Limits(settings.max_audio_bytes, settings.max_audio_seconds)
@@ -134,13 +136,13 @@ def predictor_of(folder: Path, files: int, settings: Settings) -> Predictor:
 
 
 def require_features(predictor: Predictor) -> None:
-    if predictor.features_source is None:
+    if predictor.beside.source is None:
         raise ConfigurationError(f"{predictor.model.name} goes by the sound alone; leave --features out.")
 
 
 def has_sound(predictor: Predictor, file: Path, known: dict[str, Features]) -> bool:
     """Whether a track is heard; what only the table knows is not."""
-    return str(file.absolute()) not in known or (predictor.hears and file.is_file())
+    return str(file.absolute()) not in known or (predictor.beside.hears and file.is_file())
 
 
 def named(track: TrackPrediction, path: str) -> TrackPrediction:

@@ -37,7 +37,7 @@ CELL_NUMBERS_UP_TO = 20
 
 
 class Scored(Protocol):
-    """A genre and how sure the model is of it, as :class:`genre_lib.inference.Prediction`."""
+    """A genre and how sure the model is of it, as :class:`genre_lib.predictions.Prediction`."""
 
     @property
     def genre(self) -> str: ...
@@ -46,7 +46,7 @@ class Scored(Protocol):
 
 
 class Span(Protocol):
-    """A stretch of a track in seconds, as :class:`genre_lib.inference.Segment`."""
+    """A stretch of a track in seconds, as :class:`genre_lib.predictions.Segment`."""
 
     @property
     def start(self) -> float: ...

@@ -121,12 +121,12 @@ class BatchPredictor:
         It is what came with the request, or else computed in the decoder's threads. Nothing for a model that hears the
         sound alone.
         """
-        if predictor.features_source is None:
+        if predictor.beside.source is None:
             return {}
         limits = self.decoder.limits
         given = {i: request.features for i, request in wanted.items() if request.features is not None}
         begun = {
-            i: self.decoder.threads.submit(predictor.describe, request.path, limits)
+            i: self.decoder.threads.submit(predictor.beside.of_file, request.path, limits)
             for i, request in wanted.items()
             if i not in given
         }
@@ -157,7 +157,7 @@ class BatchPredictor:
 
 def misfit(predictor: Predictor, request: PredictRequest) -> FeaturesRefused | None:
     """Why the model cannot be asked like this."""
-    if request.features is None or predictor.features_source is not None:
+    if request.features is None or predictor.beside.source is not None:
         return None
     return FeaturesRefused(
         f"{predictor.model.name} goes by the sound alone; leave features out, or name another model."
@@ -201,7 +201,7 @@ def told(predictor: Predictor, request: PredictRequest, heard: Heard, headers: d
     said |= {name: row[name] for name in ("predictions", "outside") if name in row}
     if request.timeline:
         said["timeline"] = row["timeline"]
-    if warning := heard.warning(request.filename) or predictor.ignorance(request.features):
+    if warning := heard.warning(request.filename) or predictor.beside.ignorance(request.features):
         said["warning"] = warning
     return Answer(200, said, headers)
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from genre_lib import audio
-from genre_lib.inference import Predictor, TrackPrediction, doubt
+from genre_lib.doubts import doubt
+from genre_lib.inference import Predictor
+from genre_lib.predictions import TrackPrediction
 
 ENTRY_BYTES = 800
 """What an entry takes beside its logits: keys, objects, the dictionary's own; as measured."""
