@@ -149,6 +149,11 @@ def test_by_pasting_the_address_where_no_browser_is(home: Path, accounts: Accoun
     with subprocess.Popen(command, text=True, **pipes) as process:  # type: ignore[call-overload]
         address = next(line for line in process.stderr if line.startswith("http"))
         _, answer = accounts.authorize(dict(parse_qsl(urlsplit(address.strip()).query)))
+        process.stdin.write("that page says it cannot be opened\n")
+        process.stdin.flush()
+        assert next(line for line in process.stderr if "pasted" in line).startswith(
+            "What was pasted is not the address"
+        )
         _, said = process.communicate(f"{answer}\n")
     assert process.returncode == 0, said
     assert "is signed in until" in said

@@ -17,7 +17,7 @@ from library_server import Bad, LibraryServer, serving
 from genre_lib.errors import ConfigurationError, SpotifyLoginFailed, SpotifyUnreachable
 from genre_lib.settings import Settings
 from genre_lib.spotify import invented
-from genre_lib.spotify.callback import Answer, answer_in
+from genre_lib.spotify.callback import Answer, answer_in, fault_of
 from genre_lib.spotify.login import has_browser, login
 from genre_lib.spotify.tokens import Authorisation, Tokens
 
@@ -53,10 +53,14 @@ class Browser:
 
 
 def sign_in(
-    settings: Settings, tell: Callable[[str], object], seconds: float = 30, typed: int | None = None
+    settings: Settings,
+    tell: Callable[[str], object],
+    seconds: float = 30,
+    typed: int | None = None,
+    again: Callable[[str], object] = lambda why: None,
 ) -> Authorisation:
     with open(typed if typed is not None else os.devnull) as file:  # noqa: PTH123
-        return login(settings, tell, seconds=seconds, typed=file, browser=False)
+        return login(settings, tell, seconds=seconds, typed=file, browser=False, again=again)
 
 
 def question(address: str) -> dict[str, str]:
@@ -115,6 +119,69 @@ def test_what_is_pasted_must_be_the_answer(settings: Settings):
         os.close(writing)
         with pytest.raises(SpotifyLoginFailed, match="paste the whole address"):
             sign_in(settings, lambda address: None, typed=reading)
+
+
+class Person:
+    """Pastes the next of these whenever asked: by ``tell`` the first time, and by ``again`` from then on."""
+
+    def __init__(self, accounts: Accounts, *wrong: str) -> None:
+        self.source, self._terminal = os.pipe()
+        self._accounts = accounts
+        self._wrong = list(wrong)
+        self._right = ""
+        self.told: list[str] = []
+
+    def __call__(self, address: str) -> None:
+        _, self._right = self._accounts.authorize(question(address))
+        self._wrong = [each.format(address=address, answer=self._right) for each in self._wrong]
+        self._paste()
+
+    def again(self, why: str) -> None:
+        self.told.append(why)
+        self._paste()
+
+    def _paste(self) -> None:
+        os.write(self._terminal, f"{self._wrong.pop(0) if self._wrong else self._right}\n".encode())
+
+
+def test_what_was_pasted_wrongly_is_pasted_again(settings: Settings, accounts: Accounts):
+    person = Person(accounts, "what?", "{address}")
+    assert sign_in(settings, person, typed=person.source, again=person.again).access_token == accounts.issued[-1]
+    assert len(person.told) == 2
+    assert person.told[0].startswith("What was pasted is not the address")
+    assert person.told[1].startswith("What was pasted is the address to open")
+    wanted = f"; paste the whole address that begins with http://127.0.0.1:{settings.spotify_redirect_port}/callback."
+    assert all(why.endswith(wanted) for why in person.told)
+
+
+def test_it_is_asked_for_three_times(settings: Settings, accounts: Accounts):
+    person = Person(accounts, "one", "two", "three", "four")
+    with pytest.raises(SpotifyLoginFailed, match="run `genre spotify login` again, and paste the whole address"):
+        sign_in(settings, person, typed=person.source, again=person.again)
+    assert len(person.told) == 2
+
+
+def test_the_answer_is_found_among_lines_pasted_together(settings: Settings, accounts: Accounts):
+    person = Person(accounts, "the address is:\n{answer}\nthat was it")
+    assert sign_in(settings, person, typed=person.source, again=person.again).access_token == accounts.issued[-1]
+    assert person.told == []
+
+
+@pytest.mark.parametrize(
+    ("pasted", "why"),
+    [
+        ("what?", "not the address"),
+        ("http://[", "not the address"),
+        ("https://accounts.spotify.com/authorize?client_id=a&state=secret", "to open in a browser"),
+        ("http://127.0.0.1:8888/callback?code=a&state=old", "another sign-in"),
+        ("http://127.0.0.1:8888/callback?code=a", "a part of the address"),
+        ("http://127.0.0.1:8888/callback?code=a&state=sec", "a part of the address"),
+        ("http://127.0.0.1:8888/callback?state=secret", "a part of the address"),
+    ],
+)
+def test_it_is_said_what_is_wrong_with_a_paste(pasted: str, why: str):
+    assert answer_in(pasted, "secret") is None
+    assert why in fault_of(pasted, "secret")
 
 
 def test_an_answer_to_another_question_is_passed_over(settings: Settings):

@@ -39,7 +39,7 @@ def login(
     from genre_lib.spotify.login import login as sign_in
 
     settings = get_settings()
-    found = sign_in(settings, tell_address, seconds=timeout, typed=sys.stdin, browser=browser)
+    found = sign_in(settings, tell_address, seconds=timeout, typed=sys.stdin, browser=browser, again=say)
     try:
         user = signed_in_user(Client.for_user(settings), settings)
         who = f"{user} is"

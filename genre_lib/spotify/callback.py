@@ -7,9 +7,9 @@ the browser runs on another machine: it fails to open ``http://127.0.0.1:…``, 
 from __future__ import annotations
 
 import hmac
-import os
 import select
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from queue import Empty, SimpleQueue
@@ -17,13 +17,17 @@ from typing import Any, TextIO
 from urllib.parse import parse_qsl, urlsplit
 
 from genre_lib.errors import ConfigurationError, SpotifyLoginFailed
+from genre_lib.spotify.pasted import Pasted
 
 PATH = "/callback"
 GLANCE = 0.1
 """Seconds between two looks at what came."""
 
-LONGEST_LINE = 1 << 14
+PASTES = 3
+"""Times that a person may paste something before signing in is given up."""
+
 ARRIVED = "Spotify's answer has arrived; this window can be closed, and the terminal says the rest."
+NO_ADDRESS = "What was pasted is not the address that the browser ended at"
 NOT_AWAITED = "This is no answer to the sign-in that the terminal waits for."
 PAGE = "<!doctype html><html lang=en><meta charset=utf-8><title>genre_lib</title><p>{text}</p></html>"
 
@@ -75,62 +79,48 @@ class Listener:
     def take(self, answer: Answer) -> None:
         self._answers.put(answer)
 
-    def wait(self, seconds: float, typed: TextIO | None = None) -> Answer:
+    def wait(
+        self, seconds: float, typed: TextIO | None = None, again: Callable[[str], object] = lambda why: None
+    ) -> Answer:
         """The answer that the browser brings, or that is pasted as a line of ``typed``.
 
+        Args:
+            again: called with what is wrong with that which was pasted, where it may be pasted again.
+
         Raises:
-            SpotifyLoginFailed: none came in time, or what was pasted is none.
+            SpotifyLoginFailed: none came in time, or what was pasted is none, ``PASTES`` times or to its end.
         """
         ends = time.monotonic() + seconds
-        pasted = Pasted(typed)
+        pasted, fault, left = Pasted(typed), "", PASTES
         while time.monotonic() < ends:
             ready, _, _ = select.select([self._server.fileno(), *pasted.sources], [], [], GLANCE)
             if self._server.fileno() in ready:
                 self._server.handle_request()
-            line = pasted.line() if set(pasted.sources) & set(ready) else ""
-            if line:
-                return self._pasted(line)
-            try:
-                return self._answers.get_nowait()
-            except Empty:
-                continue
+            lines = pasted.lines() if set(pasted.sources) & set(ready) else []
+            if answer := self._answer_of(lines):
+                return answer
+            if lines:
+                fault, left = fault_of(lines[-1], self._state), left - 1
+            if fault and not (left and pasted.sources):
+                raise SpotifyLoginFailed(f"{fault}; run `genre spotify login` again, and paste {self._wanted}.")
+            if lines:
+                again(f"{fault}; paste {self._wanted}.")
         raise SpotifyLoginFailed(
             f"Nobody came back from Spotify within {seconds:g} s. If its page said INVALID_CLIENT, check "
             "SPOTIFY_CLIENT_ID and the redirect URIs of the app; then run `genre spotify login` again."
         )
 
-    def _pasted(self, line: str) -> Answer:
-        answer = answer_in(line, self._state)
-        if answer is None:
-            raise SpotifyLoginFailed(
-                "What was pasted is not the address that this sign-in came back to; run `genre spotify login` again, "
-                f"and paste the whole address that begins with http://127.0.0.1:{self._server.server_port}{PATH}."
-            )
-        return answer
-
-
-class Pasted:
-    """A line that a person types or pastes, without waiting for it; none where there is nobody.
-
-    Args:
-        typed: a file of the operating system's, such as standard input.
-    """
-
-    def __init__(self, typed: TextIO | None) -> None:
-        self.sources: list[int] = []
-        self._rest = b""
+    def _answer_of(self, lines: list[str]) -> Answer | None:
+        """The first of what was pasted that is the answer, or else what the browser has brought."""
+        found = next((answer for line in lines if (answer := self.answer_in(line))), None)
         try:
-            self.sources = [typed.fileno()] if typed else []
-        except (OSError, ValueError):  # closed, or no file of the operating system's
-            return
+            return found or self._answers.get_nowait()
+        except Empty:
+            return None
 
-    def line(self) -> str:
-        """The first that is whole by now and not blank, ``""`` where none is; at its end the file's last is whole."""
-        came = os.read(self.sources[0], LONGEST_LINE)
-        if not came:
-            self.sources = []
-        *whole, self._rest = (self._rest + (came or b"\n")).split(b"\n")
-        return next((text for text in (line.decode(errors="replace").strip() for line in whole) if text), "")
+    @property
+    def _wanted(self) -> str:
+        return f"the whole address that begins with http://127.0.0.1:{self._server.server_port}{PATH}"
 
 
 def answer_in(address: str, state: str) -> Answer | None:
@@ -144,6 +134,22 @@ def answer_in(address: str, state: str) -> Answer | None:
     if parts.path != PATH or not same or not (told.get("code") or told.get("error")):
         return None
     return Answer(told.get("code", ""), "" if told.get("code") else told["error"])
+
+
+def fault_of(pasted: str, state: str) -> str:
+    """Why something pasted is no answer to the question with this state, as the beginning of a sentence."""
+    try:
+        parts = urlsplit(pasted)
+    except ValueError:
+        return NO_ADDRESS
+    told = dict(parse_qsl(parts.query))
+    if parts.path.endswith("/authorize"):
+        return "What was pasted is the address to open in a browser, and not the one that the browser ends at"
+    if parts.path != PATH:
+        return NO_ADDRESS
+    if "state" in told and told["state"] != state and not state.startswith(told["state"]):
+        return "What was pasted is the answer to another sign-in, such as an earlier one"
+    return "What was pasted is a part of the address that the browser ended at"
 
 
 class CallbackServer(ThreadingHTTPServer):

@@ -32,6 +32,7 @@ def login(
     seconds: float = PATIENCE,
     typed: TextIO | None = None,
     browser: bool | None = None,
+    again: Callable[[str], object] = lambda why: None,
 ) -> Authorisation:
     """Let somebody sign in, and keep the authorisation; what was there stays until a new one has come.
 
@@ -39,6 +40,7 @@ def login(
         tell: called with the address of Spotify's page, once the answer is listened for.
         typed: where the address that Spotify came back to may be pasted, a line.
         browser: whether to open one; None: where there seems to be one on this machine.
+        again: called with what is wrong with that which was pasted, where it may be pasted again.
 
     Raises:
         SpotifyNotConfigured: no app is named.
@@ -55,7 +57,7 @@ def login(
         tell(address)
         if browser if browser is not None else has_browser():
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()  # some return at their end
-        answer = listener.wait(seconds, typed)
+        answer = listener.wait(seconds, typed, again)
     exchange(manager, answer)
     with said_plainly():
         return Tokens.of(settings).begin(cache.get_cached_token())
