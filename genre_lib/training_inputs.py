@@ -97,8 +97,9 @@ def subclasses_of(catalogue: Catalogue, config: TrainingConfig) -> Subclasses:
 
 
 def check_catalogue(catalogue: Catalogue, config: TrainingConfig, run: Run) -> None:
-    """Say what is wrong with the catalogue, without decoding it, and refuse it where that was asked."""
-    report = check(catalogue, decode=False, sound=not config.without_sound)
+    """Say what is wrong with the catalogue, and where that was asked, listen to all of it and refuse any error."""
+    told = run.telling("tracks_checked")
+    report = check(catalogue, decode=config.strict, sound=not config.without_sound, progress=told)
     kinds = pd.Series([finding.kind for finding in report.findings], dtype=str).value_counts().to_dict()
     counts = {name: len(catalogue.split(name)) for name in catalogue.splits}
     run.event("catalogue_checked", ok=report.ok, findings=kinds, tracks=counts, genres=catalogue.genres)

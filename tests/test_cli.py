@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -233,8 +234,9 @@ def test_catalogue_build_and_check(genre, synthetic_catalogue: Path, tmp_path: P
     assert built.code == 0
     assert "24 tracks of 4 genres" in built.err
     assert len(list(csv.DictReader((tmp_path / "tracks.csv").open()))) == 24
-    checked = genre("catalogue", "check", tmp_path / "tracks.csv", "--format", "jsonl")
+    checked = genre("catalogue", "check", tmp_path / "tracks.csv", "--format", "jsonl", "--strict")
     assert checked.code == 0
+    assert re.fullmatch(r"24 tracks, 0 errors, \d+ warnings?: fit to train on\.\n", checked.err)
     assert all(set(json.loads(line)) == {"kind", "severity", "message", "paths"} for line in checked.out.splitlines())
 
 
@@ -243,10 +245,17 @@ def test_catalogue_check_refuses_when_strict(genre, tmp_path: Path, tone, write_
         for track in range(2):
             write_wav(tmp_path / "music" / genre_name / f"{track}.wav", tone(3.0, 200 + 90 * track + 37 * number))
     (tmp_path / "music" / "rock" / "2.wav").write_bytes(b"broken")
-    assert genre("catalogue", "check", tmp_path / "music").code == 0
+    told = genre("catalogue", "check", tmp_path / "music")
+    assert told.code == 0
+    assert told.err.startswith("5 tracks, 2 errors, 0 warnings: the exit code is 0")
     strict = genre("catalogue", "check", tmp_path / "music", "--strict")
     assert strict.code == 1
-    assert "undecodable" in strict.out
+    assert strict.out == told.out
+    assert [line.split()[:2] for line in strict.out.splitlines()[1:]] == [
+        ["error", "undecodable"],
+        ["error", "cannot_be_split"],
+    ]
+    assert strict.err.startswith("5 tracks, 2 errors, 0 warnings: refused, and the exit code is 1")
 
 
 def test_catalogue_of_nothing(genre, tmp_path: Path):

@@ -293,6 +293,8 @@ def test_undecodable_tracks_are_left_out_and_named(asked, tracks, tmp_path):
     with pytest.warns(UserWarning, match="1 track cannot be decoded"):
         result = fit(SCRATCH | asked | {"num_epochs": 1}, Catalogue(table))
     assert list(result.run.events("tracks_skipped")[0]["tracks"]) == [str(bad)]
+    with pytest.raises(CatalogueInvalid, match=r"bad\.mp3"):
+        fit(SCRATCH | asked | {"num_epochs": 1, "strict": True}, Catalogue(table))
 
 
 # ---- what cannot be done

@@ -27,7 +27,7 @@ from genre_lib.wording import counted
 
 if TYPE_CHECKING:
     from genre_lib.data.catalogue import Catalogue
-    from genre_lib.data.check import Finding
+    from genre_lib.data.check import CheckReport, Finding
     from genre_lib.data.fill import Filling
 
 
@@ -75,7 +75,7 @@ def catalogue_build(
 def catalogue_check(
     file: Annotated[str, typer.Argument(help="The CSV, or a folder of music.")],
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit with 1 where an error is found; else findings are only told.")
+        bool, typer.Option("--strict", help="Exit with 1 where an error is found; without it the exit code is 0.")
     ] = False,
     format: Annotated[CheckFormat, typer.Option(help="How to print the findings.")] = CheckFormat.table,
 ) -> None:
@@ -89,10 +89,8 @@ def catalogue_check(
         write_text("".join(finding_row(finding) for finding in report.findings))
     else:
         print_table(["severity", "kind", "finding"], ([f.severity, f.kind, f.message] for f in report.findings))
-    errors = len(report.errors)
-    numbers = {"track": report.tracks, "error": errors, "warning": len(report.findings) - errors}
-    say(", ".join(counted(number, noun) for noun, number in numbers.items()) + ".")
-    if strict and errors:
+    say(verdict(report, strict))
+    if strict and not report.ok:
         raise typer.Exit(1)
 
 
@@ -194,6 +192,20 @@ def told(filling: Filling) -> str:
     made = wanted - len(filling.missing)
     there = f"; {made} of them {'is' if made == 1 else 'are'} there already" if made else ""
     return f"{counted(wanted, 'clip')} of {filling.seconds:g} s to add ({each}){there}."
+
+
+def verdict(report: CheckReport, strict: bool) -> str:
+    """How much was found, and what it means for the exit code and for training."""
+    numbers = {"track": report.tracks, "error": len(report.errors), "warning": len(report.warnings)}
+    found = ", ".join(counted(number, noun) for noun, number in numbers.items())
+    if report.ok:
+        return f"{found}: fit to train on."
+    if strict:
+        return f"{found}: refused, and the exit code is 1. genre finetune --strict refuses it too."
+    return (
+        f"{found}: the exit code is 0, for errors are only told; with --strict it is 1. genre finetune leaves out what "
+        "does not decode and goes on where it can; with --strict it refuses."
+    )
 
 
 def finding_row(finding: Finding) -> str:

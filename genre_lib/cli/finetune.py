@@ -47,7 +47,9 @@ def finetune(
     batch_size: Annotated[int | None, typer.Option(min=1, help="Clips in a batch.")] = None,
     experiment: Annotated[Path | None, typer.Option("--file", "-f", help="An experiment's YAML; options win.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other field.")] = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Refuse a catalogue with errors.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Hear all tracks first, and refuse a catalogue with errors.")
+    ] = False,
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run, by its name or folder.")] = None,
 ) -> None:
     """Fine-tune a model on your music: runs notebooks/02_finetune.ipynb and keeps all of it in a run folder."""
