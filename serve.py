@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from genre_lib.errors import ConfigurationError, GenreLibError
-from genre_lib.settings import get_settings
+from genre_lib.settings import get_settings, unknown_lines
 
 
 def main() -> int:
@@ -16,6 +16,8 @@ def main() -> int:
     parser.add_argument("--port", type=int, help="port to listen on (default: PORT, 8000)")
     parser.add_argument("--engine", help="what computes the network, such as openvino-bf16 (default: ENGINE, auto)")
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
+    for line in unknown_lines():
+        print(f"warning: {line}", file=sys.stderr)
     try:
         settings = get_settings(**given)
         from genre_lib.service.app import serve  # after --help and the settings' faults, which need no server

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
 from platformdirs import user_cache_path, user_config_path
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
 
 from genre_lib import api_keys
 from genre_lib.api_keys import ApiKey
@@ -15,6 +17,12 @@ from genre_lib.engines.names import parse_engine
 from genre_lib.errors import ConfigurationError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+OWN_PREFIXES = ("deezer_", "fetch_", "finetune_", "fine_tune_", "itunes_", "model_", "rate_limit_", "spotify_")
+"""Beginnings of names that are ours, and hardly another program's that reads the same ``.env``."""
+
+NEARNESS = 0.84
+"""What difflib takes for a slip: MODEL_PAHT for MODEL_PATH, which is 0.9, and not REPORT for PORT, which is 0.8."""
 
 MIB = 1024**2
 GIB = 1024**3
@@ -174,3 +182,18 @@ def get_settings(**overrides: object) -> Settings:
         raise ConfigurationError(f"A setting in the environment or .env cannot be used. {faults}.") from error
     except UnicodeDecodeError as error:
         raise ConfigurationError(f"Expected text in UTF-8 in the file .env here, and it is none: {error}.") from error
+
+
+def unknown_lines() -> Iterator[str]:
+    """A sentence for each name in ``.env`` that seems meant to be one of ours and is none."""
+    try:
+        names = list(DotEnvSettingsSource(Settings).env_vars)
+    except (OSError, UnicodeDecodeError):  # reading the settings says so
+        return
+    known = list(Settings.model_fields)
+    for name in names:
+        close = get_close_matches(name.removeprefix("genre_"), known, n=1, cutoff=NEARNESS)
+        if name in known or not (close or name.startswith(OWN_PREFIXES)):
+            continue
+        hint = f"did you mean {close[0].upper()}?" if close else "`.env.example` names all settings."
+        yield f".env names {name.upper()}, which is no setting and changes nothing; {hint}"

@@ -71,6 +71,16 @@ def is_error(outcome: Outcome, code: int, *says: str) -> bool:
 # --- the command itself -----------------------------------------------------------------------------------------------
 
 
+def test_a_slip_in_the_settings_file_is_told_and_the_command_goes_on(genre, tmp_path: Path):
+    (tmp_path / ".env").write_text("MODELS_PAHT=elsewhere\n")
+    outcome = genre("models", "list")
+    assert outcome.code == 0
+    assert outcome.err.splitlines() == [
+        "warning: .env names MODELS_PAHT, which is no setting and changes nothing; did you mean MODELS_PATH?"
+    ]
+    assert genre("models", "list", "--help").err == ""
+
+
 def test_help_and_version(genre):
     assert "finetune" in genre("--help").out
     assert genre("--version").out.startswith("genre_lib ")

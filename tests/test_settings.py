@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from genre_lib.errors import ConfigurationError
-from genre_lib.settings import REPOSITORY, Settings, get_settings
+from genre_lib.settings import REPOSITORY, Settings, get_settings, unknown_lines
 
 
 def test_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -54,3 +54,27 @@ def test_the_example_names_every_setting():
     example = (REPOSITORY / ".env.example").read_text()
     named = {line.split("=")[0].strip("# ").lower() for line in example.splitlines() if "=" in line}
     assert named == set(Settings.model_fields) - {"notebooks_path"}
+
+
+def test_lines_of_the_file_that_change_nothing_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    assert list(unknown_lines()) == []
+    (tmp_path / ".env").write_text(
+        "MODEL_PAHT=x\nexport API_KEY=x\nGENRE_DEVICE=cpu\nSPOTIFY_NAME=x\nport=1\n# CACHE_PTAH=x\n"
+        "REPORT=x\nHF_TOKEN=x\nDB_HOST=x\nWANDB_API_KEY=x\nMUSIC=x\nTORCH_BACKEND=x\nAWS_REGION=x\n"
+    )
+    told = [
+        re.fullmatch(r"\.env names (\w+), which is no setting and changes nothing; (.*)", s) for s in unknown_lines()
+    ]
+    assert [match and match.groups() for match in told] == [
+        ("MODEL_PAHT", "did you mean MODEL_PATH?"),
+        ("API_KEY", "did you mean API_KEYS?"),
+        ("GENRE_DEVICE", "did you mean DEVICE?"),
+        ("SPOTIFY_NAME", "`.env.example` names all settings."),
+    ]
+
+
+def test_every_setting_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("".join(f"{name.upper()}=x\n" for name in Settings.model_fields))
+    assert list(unknown_lines()) == []

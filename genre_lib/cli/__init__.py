@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 import warnings
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -59,6 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=UNWRITABLE)
     try:
+        warn_of_unknown_lines(sys.argv[1:] if arguments is None else arguments)
         code = app(args=arguments, prog_name="genre", standalone_mode=False) or 0
         return fail("stopped.", 130) if code == 130 else code  # typer ends Ctrl-C in silence
     except typer.TyperException as error:
@@ -79,6 +81,16 @@ def main(arguments: list[str] | None = None) -> int:
     except Exception as error:
         said = " ".join(str(error).split())[:300]
         return fail(f"{type(error).__name__}: {said}. A fault of genre_lib's; {DEBUG}=1 shows where.", 1, debug=True)
+
+
+def warn_of_unknown_lines(arguments: list[str]) -> None:
+    """Say which lines of ``.env`` change nothing; help stays quick."""
+    if not arguments or "--help" in arguments or not Path(".env").is_file():
+        return
+    from genre_lib.settings import unknown_lines
+
+    for line in unknown_lines():
+        print(f"warning: {line}", file=sys.stderr)
 
 
 def usage(error: typer.TyperException) -> str:
