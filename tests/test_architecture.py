@@ -15,7 +15,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "genre_lib"
 ROWS: list[set[str]] = [
     {"augmentation", "wording", "errors", "files", "settings", "labels", "api_keys", "memory", "taxonomy", "weights"}
     | {"predictions", "prompts", "sampling", "audioset", "engines.names"},
-    {"analysis", "analysis.*", "audio", "clips", "cache", "doubts", "hub", "remote_files", "outputs"},
+    {"analysis", "analysis.*", "clips", "cache", "doubts", "hub", "remote_files", "outputs"}
+    | {"audio", "audio_durations", "audio_mixing", "audio_opening"},
     {
         *(
             "data.catalogue",
@@ -47,16 +48,8 @@ ROWS: list[set[str]] = [
     {
         *("data.features", "data.track_features", "data.embeddings", "data.feature_table", "data.soundless"),
         "data.datamodule",
-        *(
-            "models.classifier",
-            "beside_sound",
-            "decoding_ahead",
-            "inference",
-            "runs",
-            "registry",
-            "pretrained",
-            "download",
-        ),
+        *("models.classifier", "beside_sound", "decoding_ahead", "inference"),
+        *("runs", "registry", "pretrained", "download"),
         *("generation", "data.fill"),
     },
     {
@@ -104,7 +97,7 @@ ROWS: list[set[str]] = [
 ]
 
 DOORWAYS: dict[str, set[str]] = {
-    "av": {"audio"},
+    "av": {"audio", "audio_durations", "audio_mixing", "audio_opening"},
     "fastapi": {"service.*"},
     "fastapi_offline": {"service.docs"},
     "httpcore": {"service.connections", "service.fetch"},
