@@ -17,7 +17,8 @@ import av
 import numpy as np
 
 from genre_lib import audio
-from genre_lib.data.catalogue import Catalogue, build
+from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.catalogue_source import build
 from genre_lib.data.check import check
 from genre_lib.data.fingerprint import LEAST_SHARE, SAMPLE_RATE, Fingerprint, matches
 

@@ -28,7 +28,7 @@ import torch
 
 from genre_lib import audio
 from genre_lib.clips import views
-from genre_lib.data.catalogue import build
+from genre_lib.data.catalogue_source import build
 from genre_lib.engines.clips import heard, shared_out
 from genre_lib.engines.report import Report
 from genre_lib.engines.tuning import tune

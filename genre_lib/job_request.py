@@ -248,7 +248,7 @@ def is_below(place: Path, allowed: list[Path]) -> bool:
 
 def opened(place: Path | str, settings: Settings) -> Catalogue:
     """Read the catalogue; its tracks must be there, and below the roots as it is itself."""
-    from genre_lib.data.catalogue import open_one  # pandas
+    from genre_lib.data.catalogue_source import open_one  # pandas
 
     catalogue = open_one(place)
     if place != SYNTHETIC:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from genre_lib.answers import UNKNOWN, display_name, match_genres
-from genre_lib.data.catalogue import SYNTHETIC
+from genre_lib.data.catalogue_source import SYNTHETIC
 from genre_lib.evaluation import base_of
 from genre_lib.models.folder import GenreModel
 from genre_lib.registry import describe

@@ -18,16 +18,8 @@ ROWS: list[set[str]] = [
     {"analysis", "analysis.*", "clips", "cache", "doubts", "hub", "remote_files", "outputs"}
     | {"audio", "audio_durations", "audio_mixing", "audio_opening"},
     {
-        *(
-            "data.catalogue",
-            "data.tags",
-            "data.splits",
-            "data.check",
-            "data.fingerprint",
-            "data.generated",
-            "data.opening",
-            "data.synthetic",
-        ),
+        *("data.catalogue", "data.catalogue_folder", "data.catalogue_source", "data.catalogue_table", "data.tags"),
+        *("data.splits", "data.check", "data.fingerprint", "data.generated", "data.opening", "data.synthetic"),
         "networks.*",
         *("engines", "engines.engine", "engines.machine", "engines.report", "engines.compiled", "engines.making"),
         *("engines.torch_engine", "engines.openvino_engine", "engines.openvino_library", "engines.quantising"),

@@ -10,7 +10,10 @@ import mutagen.wave
 import pandas as pd
 import pytest
 
-from genre_lib.data.catalogue import Catalogue, CatalogueWarning, build, concatenate, from_folder, from_tags, read
+from genre_lib.data.catalogue import Catalogue, concatenate
+from genre_lib.data.catalogue_folder import CatalogueWarning, from_folder, from_tags
+from genre_lib.data.catalogue_source import build
+from genre_lib.data.catalogue_table import read
 from genre_lib.errors import CatalogueInvalid, CatalogueNotFound
 
 

@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 
 from genre_lib.data import synthetic
-from genre_lib.data.catalogue import Catalogue, build, read
+from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.catalogue_source import build
+from genre_lib.data.catalogue_table import read
 from genre_lib.data.check import SEVERITIES, CheckReport, Finding, check
 from genre_lib.errors import CatalogueInvalid, CatalogueLeaks
 

@@ -11,7 +11,8 @@ from conftest import make_tone
 
 from genre_lib import audio, evaluation, model_card, training_inputs
 from genre_lib.cli import main
-from genre_lib.data.catalogue import Catalogue, read
+from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.catalogue_table import read
 from genre_lib.data.check import check
 from genre_lib.data.datamodule import TrackTable
 from genre_lib.data.fill import Filling, fill, plan

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from genre_lib.audio import Limits
-from genre_lib.data.catalogue import Catalogue, read
+from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.catalogue_table import read
 from genre_lib.data.features import given_features
 from genre_lib.errors import ConfigurationError
 from genre_lib.evaluation import evaluate

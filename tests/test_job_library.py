@@ -19,7 +19,7 @@ from service_fakes import client_of, is_error
 from tagged_songs import songs_of, write_song
 
 from genre_lib import api_keys, job_library, job_process
-from genre_lib.data.catalogue import open_one
+from genre_lib.data.catalogue_source import open_one
 from genre_lib.errors import RunStopped
 from genre_lib.job_folder import JobFolder
 from genre_lib.job_store import JobStore

@@ -18,7 +18,7 @@ from transformers import (
     pipeline,
 )
 
-from genre_lib.data.catalogue import read
+from genre_lib.data.catalogue_table import read
 from genre_lib.data.synthetic import SYNTH_GENRES
 from genre_lib.errors import ConfigurationError, ModelInvalid
 from genre_lib.evaluation import evaluate

@@ -8,7 +8,8 @@ import pytest
 
 from genre_lib import audio
 from genre_lib.data import synthetic
-from genre_lib.data.catalogue import build, read
+from genre_lib.data.catalogue_source import build
+from genre_lib.data.catalogue_table import read
 from genre_lib.data.opening import open_catalogue, split
 
 

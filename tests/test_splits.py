@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genre_lib.data import catalogue as catalogues
 from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.catalogue_table import read
 from genre_lib.data.splits import artist_key, assign
 from genre_lib.errors import CatalogueInvalid, ConfigurationError
 
@@ -132,7 +132,7 @@ def test_artist_key():
 
 @pytest.mark.real_data
 def test_emotify_can_be_split_again_by_artist(real_data: Path):
-    tracks = catalogues.read(real_data / "emotify" / "tracks.csv").tracks.assign(split="")
+    tracks = read(real_data / "emotify" / "tracks.csv").tracks.assign(split="")
     result = assign(Catalogue(tracks)).tracks
     artists = result["artist"].map(artist_key)
     assert result[artists != ""].groupby(artists)["split"].nunique().max() == 1

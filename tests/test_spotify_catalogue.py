@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from tagged_songs import write_song
 
-from genre_lib.data import catalogue as catalogues
+from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.catalogue_table import read
 from genre_lib.errors import CatalogueInvalid, LabelsInvalid, LibraryEmpty, NoAudio
 from genre_lib.spotify.catalogue import Built, Numbers, build, with_enough_artists
 from genre_lib.spotify.library import Library, Track
@@ -73,7 +74,7 @@ def test_labelled_tracks_with_a_file_become_rows(folder: MusicFolder):
 def test_the_catalogue_is_read_as_it_was_written(folder: MusicFolder, tmp_path: Path):
     built = build(library(*TRACKS), LABELS, folder)
     assert "label_rule" not in built.catalogue.tracks
-    again = catalogues.read(built.catalogue.write(tmp_path / "library.csv"))
+    again = read(built.catalogue.write(tmp_path / "library.csv"))
     assert list(again.tracks["path"]) == list(built.catalogue.tracks["path"])
     assert list(again.tracks["genre"]) == list(built.catalogue.tracks["genre"])
     assert list(again.tracks["spotify_id"]) == ["t1", "t2", "t3"]
@@ -157,7 +158,7 @@ def built_of(**artists: int) -> Built:
         for label, count in artists.items()
         for number in range(count)
     ]
-    return Built(catalogues.Catalogue(pd.DataFrame(rows)), Numbers(rows=len(rows), artists=len(rows)))
+    return Built(Catalogue(pd.DataFrame(rows)), Numbers(rows=len(rows), artists=len(rows)))
 
 
 def test_labels_of_too_few_artists_are_left_out_and_counted():

@@ -8,7 +8,7 @@ import pytest
 from library_server import PlainClient, serving
 from tagged_songs import write_song
 
-from genre_lib.data.catalogue import open_one
+from genre_lib.data.catalogue_source import open_one
 from genre_lib.errors import ConfigurationError, LibraryEmpty
 from genre_lib.settings import Settings, get_settings
 from genre_lib.spotify import invented

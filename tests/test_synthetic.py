@@ -10,7 +10,8 @@ import pytest
 
 from genre_lib import audio
 from genre_lib.data import synthetic
-from genre_lib.data.catalogue import build, read
+from genre_lib.data.catalogue_source import build
+from genre_lib.data.catalogue_table import read
 from genre_lib.data.check import check
 from genre_lib.errors import CatalogueInvalid, ConfigurationError
 from genre_lib.labels import GENRES

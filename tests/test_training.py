@@ -15,7 +15,8 @@ from lightning.pytorch import LightningModule, Trainer
 from small_training import SMALL
 
 from genre_lib.clips import cut
-from genre_lib.data.catalogue import Catalogue, read
+from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.catalogue_table import read
 from genre_lib.errors import (
     CatalogueInvalid,
     ConfigurationError,

@@ -14,7 +14,8 @@ import torch
 from small_training import SMALL
 from transformers import AutoModelForAudioClassification
 
-from genre_lib.data.catalogue import Catalogue, read
+from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.catalogue_table import read
 from genre_lib.errors import ConfigurationError, RunStopped
 from genre_lib.models import untrained
 from genre_lib.models.folder import load

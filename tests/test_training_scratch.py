@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from genre_lib import audio
-from genre_lib.data.catalogue import Catalogue, read
+from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.catalogue_table import read
 from genre_lib.errors import ConfigurationError
 from genre_lib.inference import Predictor
 from genre_lib.models.folder import load

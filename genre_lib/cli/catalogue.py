@@ -56,7 +56,7 @@ def catalogue_build(
     seed: Annotated[int, typer.Option(help="Of the splits that are drawn.")] = 0,
 ) -> None:
     """Write the table of a source's tracks, with splits."""
-    from genre_lib.data.catalogue import build, open_one
+    from genre_lib.data.catalogue_source import build, open_one
     from genre_lib.data.opening import split
 
     require_writable(output)
@@ -80,7 +80,7 @@ def catalogue_check(
     format: Annotated[CheckFormat, typer.Option(help="How to print the findings.")] = CheckFormat.table,
 ) -> None:
     """Find what is wrong with a catalogue before it trains: broken files, repeats, leaks, doubtful labels."""
-    from genre_lib.data.catalogue import open_one
+    from genre_lib.data.catalogue_source import open_one
     from genre_lib.data.check import check
 
     with progress_bar("checking") as bar:
@@ -154,7 +154,7 @@ def catalogue_fill(
 
 def require_other(output: Path, source: str) -> None:
     """Refuse to write over the table that is read."""
-    from genre_lib.data.catalogue import table_in
+    from genre_lib.data.catalogue_table import table_in
     from genre_lib.settings import get_settings
     from genre_lib.spotify.place import SpotifyPlace
 
@@ -166,7 +166,7 @@ def require_other(output: Path, source: str) -> None:
 
 def require_own(output: Path, found: Catalogue) -> None:
     """Refuse to replace what is there, but for a table that filling up the same tracks has made."""
-    from genre_lib.data.catalogue import read
+    from genre_lib.data.catalogue_table import read
     from genre_lib.data.fill import continues
     from genre_lib.errors import CatalogueError
 

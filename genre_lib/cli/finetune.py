@@ -200,7 +200,7 @@ def checked(fields: dict[str, Any], notebook: Path) -> TrainingConfig:
 
 def require_music(config: TrainingConfig) -> None:
     """Read the catalogues now: what is wrong with them should not cost a kernel's start and a run folder."""
-    from genre_lib.data.catalogue import open_one
+    from genre_lib.data.catalogue_source import open_one
     from genre_lib.data.splits import require_splits
     from genre_lib.errors import CatalogueInvalid
 

@@ -51,7 +51,7 @@ def tune(
 def files_at(place: str) -> list[str]:
     """Audio files of a folder, whatever lies in it, or of a catalogue."""
     from genre_lib.audio import find
-    from genre_lib.data.catalogue import open_one
+    from genre_lib.data.catalogue_source import open_one
 
     found = existing(place)
     if Path(found).is_dir():

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from genre_lib.data.catalogue import as_text, resolve
+from genre_lib.data.catalogue_table import as_text, resolve
 from genre_lib.data.features import given_features
 from genre_lib.errors import CatalogueInvalid, CatalogueNotFound
 from genre_lib.networks.fusion_features import FEATURES

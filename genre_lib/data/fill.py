@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from genre_lib.cache import combine
-from genre_lib.data.catalogue import Catalogue, resolve
+from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.catalogue_table import resolve
 from genre_lib.data.generated import are_generated, rows_of, source_of
 from genre_lib.errors import CatalogueInvalid
 from genre_lib.generation import BATCH, Clip, folder_name, write

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from genre_lib.data.catalogue import Catalogue, concatenate, open_one
+from genre_lib.data.catalogue import Catalogue, concatenate
+from genre_lib.data.catalogue_source import open_one
 from genre_lib.data.check import check
 from genre_lib.data.splits import assign
 
@@ -25,7 +26,8 @@ def open_catalogue(
         sound: whether the files are there to be heard; without, splits are drawn by artist alone.
 
     Raises:
-        CatalogueNotFound, CatalogueInvalid: as :func:`genre_lib.data.catalogue.build`, or the tracks cannot be split.
+        CatalogueNotFound, CatalogueInvalid: as :func:`genre_lib.data.catalogue_source.build`, or the tracks cannot be
+            split.
     """
     names = [data_path] if isinstance(data_path, str | Path) else list(data_path)
     parts = [open_one(name) for name in names]

@@ -339,7 +339,7 @@ def make(
     """Write the catalogue as a real folder, or reuse the one that the same arguments made before; returns the folder.
 
     ``root/<genre>/<artist>/<title>.wav``, with ``root/catalogue.csv`` beside them. The folder appears whole or not at
-    all. The same arguments give the same bytes. :func:`genre_lib.data.catalogue.read` reads it.
+    all. The same arguments give the same bytes. :func:`genre_lib.data.catalogue_table.read` reads it.
 
     Raises:
         ConfigurationError: an unknown genre, fewer tracks than four a genre, or no length.
