@@ -19,7 +19,8 @@ ROWS: list[set[str]] = [
     | {"audio", "audio_durations", "audio_mixing", "audio_opening"},
     {
         *("data.catalogue", "data.catalogue_folder", "data.catalogue_source", "data.catalogue_table", "data.tags"),
-        *("data.splits", "data.check", "data.fingerprint", "data.generated", "data.opening", "data.synthetic"),
+        *("data.check", "data.check_findings", "data.check_hearing", "data.check_report"),
+        *("data.splits", "data.fingerprint", "data.generated", "data.opening", "data.synthetic"),
         "networks.*",
         *("engines", "engines.engine", "engines.machine", "engines.report", "engines.compiled", "engines.making"),
         *("engines.torch_engine", "engines.openvino_engine", "engines.openvino_library", "engines.quantising"),

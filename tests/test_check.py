@@ -14,7 +14,8 @@ from genre_lib.data import synthetic
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.catalogue_source import build
 from genre_lib.data.catalogue_table import read
-from genre_lib.data.check import SEVERITIES, CheckReport, Finding, check
+from genre_lib.data.check import check
+from genre_lib.data.check_report import SEVERITIES, CheckReport, Finding
 from genre_lib.errors import CatalogueInvalid, CatalogueLeaks
 
 RATE = 8000

@@ -27,7 +27,7 @@ from genre_lib.wording import counted
 
 if TYPE_CHECKING:
     from genre_lib.data.catalogue import Catalogue
-    from genre_lib.data.check import CheckReport, Finding
+    from genre_lib.data.check_report import CheckReport, Finding
     from genre_lib.data.fill import Filling
 
 
