@@ -75,7 +75,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a small network with random weights, saved as every model is."""
     import torch
 
-    from genre_lib.data.synthetic import SYNTH_GENRES
+    from genre_lib.data.synthetic_tracks import SYNTH_GENRES
     from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
     from genre_lib.models.folder import GenreModel, InferenceSettings, save
     from genre_lib.models.logmel import LogMelFeatureExtractor

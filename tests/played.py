@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from genre_lib.data.synthetic import harmonics, hertz, kick, noise_hit, place, snare, swell
+from genre_lib.data.synthetic_sounds import harmonics, hertz, kick, noise_hit, place, snare, swell
 
 RATE = 22050
 MAJOR, MINOR = (0, 4, 7), (0, 3, 7)

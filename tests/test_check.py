@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genre_lib.data import synthetic
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.catalogue_source import build
 from genre_lib.data.catalogue_table import read
 from genre_lib.data.check import check
 from genre_lib.data.check_report import SEVERITIES, CheckReport, Finding
+from genre_lib.data.synthetic_tracks import compose, render
 from genre_lib.errors import CatalogueInvalid, CatalogueLeaks
 
 RATE = 8000
@@ -23,8 +23,8 @@ RATE = 8000
 
 def music(genre: str, index: int) -> np.ndarray:
     """Six seconds of an invented track: float32 [samples] at :data:`RATE`."""
-    score = synthetic.compose(genre, artist=index, index=index, seconds=6.0, sample_rate=RATE, seed=3)
-    return synthetic.render(score, genre)
+    score = compose(genre, artist=index, index=index, seconds=6.0, sample_rate=RATE, seed=3)
+    return render(score, genre)
 
 
 def catalogue(rows: list[tuple[Path | str, str, str, str]], **columns: list[str]) -> Catalogue:

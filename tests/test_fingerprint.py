@@ -10,12 +10,13 @@ import pytest
 from genre_lib import audio
 from genre_lib.data import fingerprint, synthetic
 from genre_lib.data.fingerprint import SAMPLE_RATE, Fingerprint, Match, duplicates, groups, matches
+from genre_lib.data.synthetic_tracks import compose, render
 
 
 def music(genre: str, index: int, seconds: float = 12.0) -> np.ndarray:
     """An invented track at the fingerprint's rate: float32 [samples]."""
-    score = synthetic.compose(genre, artist=index, index=index, seconds=seconds, sample_rate=SAMPLE_RATE, seed=7)
-    return synthetic.render(score, genre)
+    score = compose(genre, artist=index, index=index, seconds=seconds, sample_rate=SAMPLE_RATE, seed=7)
+    return render(score, genre)
 
 
 def test_a_word_tells_frequency_and_the_distance_to_the_next_peak():
@@ -61,8 +62,8 @@ def test_copies_are_found_and_other_tracks_are_not(genre: str, tmp_path: Path):
 
 
 def test_a_copy_at_another_sample_rate_is_found(tmp_path: Path):
-    score = synthetic.compose("rock", artist=0, index=0, seconds=8.0, sample_rate=44100, seed=7)
-    audio.write_wav(tmp_path / "high.wav", synthetic.render(score, "rock"), 44100)
+    score = compose("rock", artist=0, index=0, seconds=8.0, sample_rate=44100, seed=7)
+    audio.write_wav(tmp_path / "high.wav", render(score, "rock"), 44100)
     low = audio.load(tmp_path / "high.wav", 11025).waveform
     audio.write_wav(tmp_path / "low.wav", low, 11025)
     assert duplicates([tmp_path / "high.wav", music("rock", 1), tmp_path / "low.wav"]) == [[0, 2]]

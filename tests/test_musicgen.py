@@ -19,7 +19,7 @@ from transformers import (
 )
 
 from genre_lib.data.catalogue_table import read
-from genre_lib.data.synthetic import SYNTH_GENRES
+from genre_lib.data.synthetic_tracks import SYNTH_GENRES
 from genre_lib.errors import ConfigurationError, ModelInvalid
 from genre_lib.evaluation import evaluate
 from genre_lib.inference import Predictor

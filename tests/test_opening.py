@@ -11,6 +11,7 @@ from genre_lib.data import synthetic
 from genre_lib.data.catalogue_source import build
 from genre_lib.data.catalogue_table import read
 from genre_lib.data.opening import open_catalogue, split
+from genre_lib.data.synthetic_tracks import silence
 
 
 @pytest.fixture
@@ -60,7 +61,7 @@ def test_what_was_heard_is_remembered(folder_with_copies: Path, monkeypatch: pyt
 
 
 def test_synthetic_is_a_word(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(synthetic, "render", lambda score, genre: synthetic.silence(score) + 0.1)
+    monkeypatch.setattr(synthetic, "render", lambda score, genre: silence(score) + 0.1)
     opened = open_catalogue("synthetic")
     assert opened.genres == list(synthetic.SYNTH_GENRES)
     assert opened.has_splits

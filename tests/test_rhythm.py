@@ -8,7 +8,7 @@ from played import RATE, drums
 
 from genre_lib.analysis import rhythm
 from genre_lib.analysis.spectrum import MEL_RATE, mel
-from genre_lib.data.synthetic import SYNTH_GENRES, compose, render
+from genre_lib.data.synthetic_tracks import SYNTH_GENRES, compose, render
 
 
 @pytest.mark.parametrize("tempo", [76, 92.5, 100, 112, 120, 133])

@@ -14,7 +14,7 @@ from genre_lib import evaluation, side_by_side
 from genre_lib.comparison import difference
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.opening import open_catalogue
-from genre_lib.data.synthetic import SYNTH_GENRES
+from genre_lib.data.synthetic_tracks import SYNTH_GENRES
 from genre_lib.errors import CatalogueInvalid, ConfigurationError, ModelNotFound
 from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
 from genre_lib.models.folder import GenreModel, InferenceSettings, save

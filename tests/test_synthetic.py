@@ -13,6 +13,7 @@ from genre_lib.data import synthetic
 from genre_lib.data.catalogue_source import build
 from genre_lib.data.catalogue_table import read
 from genre_lib.data.check import check
+from genre_lib.data.synthetic_tracks import LEVEL, compose, render
 from genre_lib.errors import CatalogueInvalid, ConfigurationError
 from genre_lib.labels import GENRES
 
@@ -60,7 +61,7 @@ def test_genres_are_of_one_level_and_none_clips(tmp_path: Path):
     synthetic.make(tmp_path / "music", tracks_per_genre=4, seconds=3.0)
     for path in audio.find(tmp_path / "music"):
         waveform = audio.load(path, 22050).waveform
-        assert np.sqrt(np.mean(waveform**2)) == pytest.approx(synthetic.LEVEL, rel=1e-4)
+        assert np.sqrt(np.mean(waveform**2)) == pytest.approx(LEVEL, rel=1e-4)
         assert np.abs(waveform).max() < 0.99
 
 
@@ -119,8 +120,8 @@ def test_rhythm_tells_electronic_from_classical():
     """Energy that returns with the beat: the onset envelope's autocorrelation at one beat."""
 
     def pulse(genre: str) -> float:
-        score = synthetic.compose(genre, artist=0, index=0, seconds=8.0, sample_rate=22050, seed=0)
-        frames = synthetic.render(score, genre)[: 22050 * 8].reshape(-1, 441)  # 20 ms
+        score = compose(genre, artist=0, index=0, seconds=8.0, sample_rate=22050, seed=0)
+        frames = render(score, genre)[: 22050 * 8].reshape(-1, 441)  # 20 ms
         onsets = np.maximum(0, np.diff(np.sqrt((frames**2).mean(axis=1))))
         onsets -= onsets.mean()
         lag = round(score.beat / 0.02)

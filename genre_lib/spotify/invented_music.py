@@ -1,8 +1,8 @@
 """A recorded library to look at without a Spotify: invented people and songs, and music that was computed for some.
 
 The library is :func:`genre_lib.spotify.invented.library_of` of a table that is drawn here. The genres that
-:mod:`genre_lib.data.synthetic` can play have files, named ``Artist - Title.wav`` as in many a folder of music; of one
-song in six, and of all other genres, there is none.
+:mod:`genre_lib.data.synthetic_tracks` can play have files, named ``Artist - Title.wav`` as in many a folder of music;
+of one song in six, and of all other genres, there is none.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 import pandas as pd
 
 from genre_lib import audio
-from genre_lib.data import synthetic
+from genre_lib.data.synthetic_tracks import SYNTH_GENRES, compose, render
 from genre_lib.spotify import invented
 from genre_lib.spotify import invented_names as names
 from genre_lib.spotify.invented_world import Json, World
@@ -80,7 +80,7 @@ def table(seed: int = 0) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     taken: set[str] = set()
     for genre in names.MICRO_GENRES:
-        heard = genre in synthetic.SYNTH_GENRES
+        heard = genre in SYNTH_GENRES
         artists = [new(names.artist, taken, random) for _ in range(ARTISTS)]
         for number in range(SONGS if heard else UNHEARD_SONGS):
             row = {"genre": genre, "artist": artists[number % ARTISTS], "title": new(names.song, taken, random)}
@@ -99,13 +99,13 @@ def new(name: Any, taken: set[str], random: Random) -> str:
 
 def write(songs: pd.DataFrame, folder: Path, seed: int) -> None:
     """The songs that can be played, but for one in :data:`MISSING`."""
-    for song in songs[songs["genre"].isin(synthetic.SYNTH_GENRES)].itertuples():
+    for song in songs[songs["genre"].isin(SYNTH_GENRES)].itertuples():
         number = int(str(song.number))
         if number % MISSING == 0:
             continue
-        score = synthetic.compose(str(song.genre), number % ARTISTS, number, SECONDS, SAMPLE_RATE, seed)
+        score = compose(str(song.genre), number % ARTISTS, number, SECONDS, SAMPLE_RATE, seed)
         path = folder / f"{song.artist} - {song.title}.wav"
-        audio.write_wav(path, synthetic.render(score, str(song.genre)), SAMPLE_RATE)
+        audio.write_wav(path, render(score, str(song.genre)), SAMPLE_RATE)
 
 
 def put(aside: Path, root: Path) -> None:
