@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from html import unescape
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,26 @@ def test_the_page_asks_nobody_but_us(client: TestClient):
 
 
 def test_all_that_the_page_loads_is_there(client: TestClient):
-    loaded = re.findall(r'(?:src|href)="([^"]+)"', client.get("/docs").text)
+    loaded = re.findall(r'(?:src|href)="([^"]+)"', client.get("/docs").text.split("<noscript>")[0])
     assert len(loaded) == 3
     for address in loaded:
         response = client.get(address)
         assert response.status_code == 200
         assert len(response.content) > 1000
+
+
+def test_without_scripts_every_route_is_listed(client: TestClient, document: dict[str, Any]):
+    plain = unescape(re.search(r"<noscript>(.*)</noscript>", client.get("/docs").text, re.DOTALL)[1])
+    told = re.findall(r"<code>([A-Z]+) (.*?)</code>", plain)
+    assert sorted(f"{method.lower()} {path}" for method, path in told) == sorted(
+        name for name, _ in operations(document)
+    )
+    assert all(operation["summary"] in plain for _, operation in operations(document))
+    assert "Takes name. Answers" in plain
+    assert "Takes a body of multipart/form-data, a body of application/json. Answers 200, 400" in plain
+    links = re.findall(r'href="([^"]+)"', plain)
+    assert {"/openapi.json", "/models", "/health"} <= set(links)
+    assert not [link for link in links if client.get(link).status_code == 404]
 
 
 def test_the_assets_are_no_way_to_other_files(client: TestClient):

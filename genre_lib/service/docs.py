@@ -1,6 +1,7 @@
 """``/docs`` as a manual that works without the internet, ``/openapi.json`` with our errors, and what ``/`` answers."""
 
 from collections.abc import Iterator
+from html import escape
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.openapi.utils import get_openapi
-from fastapi.responses import JSONResponse, RedirectResponse
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse
 from starlette.routing import Route
 from starlette.staticfiles import StaticFiles
 
@@ -51,8 +52,8 @@ def install(app: FastAPI, settings: Settings) -> None:
     app.openapi = lambda: document(app)  # type: ignore[method-assign]
 
 
-def page() -> Response:
-    """Swagger UI, from our own files."""
+def page(request: Request) -> Response:
+    """Swagger UI, from our own files; where scripts are off, a list of the routes."""
     html = get_swagger_ui_html(
         openapi_url="/openapi.json",
         title="genre_lib",
@@ -61,8 +62,30 @@ def page() -> Response:
         swagger_favicon_url=f"{ASSETS}/favicon.png",
         swagger_ui_parameters=LOOK,
     )
-    html.headers["Content-Security-Policy"] = POLICY
-    return html
+    plain = f"<noscript>\n{routes_told(request.app.openapi())}</noscript>\n</body>"
+    whole = bytes(html.body).decode().replace("</body>", plain)
+    return HTMLResponse(whole, headers={"Content-Security-Policy": POLICY})
+
+
+def routes_told(made: dict[str, Any]) -> str:
+    """The document's routes as HTML: each with its summary, its parameters and the statuses that it answers."""
+    lines = [f"<h1>{escape(made['info']['title'])} {escape(made['info']['version'])}</h1>"]
+    lines.append('<p>This manual needs JavaScript; <a href="/openapi.json">/openapi.json</a> holds all of it.</p>')
+    for tag in dict.fromkeys(operation["tags"][0] for _, _, operation in operations(made)):
+        told = [route_told(*each) for each in operations(made) if each[-1]["tags"][0] == tag]
+        lines += [f"<h2>{escape(tag)}</h2>", "<dl>", *told, "</dl>"]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def route_told(path: str, method: str, operation: dict[str, Any]) -> str:
+    """A route; one that a browser can ask for as it stands is a link."""
+    name = f"<code>{method.upper()} {escape(path)}</code>"
+    if method == "get" and "{" not in path:
+        name = f'<a href="{escape(path)}">{name}</a>'
+    takes = [each["name"] for each in operation.get("parameters", [])]
+    takes += [f"a body of {kind}" for kind in operation.get("requestBody", {}).get("content", {})]
+    given = f" Takes {', '.join(map(escape, takes))}." if takes else ""
+    return f"<dt>{name}<dd>{escape(operation['summary'])}.{given} Answers {', '.join(operation['responses'])}."
 
 
 def welcome(request: Request) -> Response:
@@ -86,7 +109,7 @@ def document(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
         )
         schemas = made.setdefault("components", {}).setdefault("schemas", {})
-        for path, operation in operations(made):
+        for path, _, operation in operations(made):
             complete(operation, path)
         schemas["ErrorBody"] = ErrorBody.model_json_schema()
         for foreign in ("HTTPValidationError", "ValidationError"):
@@ -96,10 +119,10 @@ def document(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-def operations(made: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every route's part of the document, with its path."""
+def operations(made: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every route's part of the document, after its path and its method."""
     for path, by_method in made["paths"].items():
-        yield from ((path, operation) for method, operation in by_method.items() if method in METHODS)
+        yield from ((path, method, operation) for method, operation in by_method.items() if method in METHODS)
 
 
 def complete(operation: dict[str, Any], path: str) -> None:
