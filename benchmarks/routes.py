@@ -618,7 +618,7 @@ def service() -> list[Route]:
         "GET",
         "/metrics",
         "Metrics for Prometheus",
-        [Request("all processes", f"curl {AT}/metrics", 200, shows="genre_worker_up{ genre_jobs{")],
+        [Request("all processes", f"curl {AT}/metrics", 200, shows="genre_model_info{ genre_worker_up{ genre_jobs{")],
         plain=f"curl {AT}/metrics",
     )
     bearer = '-H "Authorization: Bearer $GENRE_KEY"'
@@ -1036,7 +1036,7 @@ def shown(request: Request, answer: Answer, asker: Asker) -> list[str]:
     """What the document says of a body."""
     wanted = request.shows.split()
     if answer.content is None:
-        lines = answer.body.decode(errors="replace").splitlines()
+        lines = re.sub(r'version="[^"]+"', 'version="…"', answer.body.decode(errors="replace")).splitlines()
         return [shortened(asker.put_back(line.strip())) for line in lines if line.strip().startswith(tuple(wanted))]
     content = stable(answer.content)
     if wanted and isinstance(content, dict):

@@ -45,7 +45,7 @@ def settings(tiny_model: Path, tmp_path: Path) -> Settings:
 
 @pytest.fixture
 def worker() -> SimpleNamespace:
-    said = WorkerStatus(model_name="tiny", model_version="0123456789ab")
+    said = WorkerStatus(model_name="tiny", model_version="0123456789ab", engine="openvino-bf16")
     return SimpleNamespace(status=said, ready=lambda: True, pending=lambda started: ["a", "b"])
 
 
@@ -218,7 +218,7 @@ def test_what_can_be_looked_up_is_told_too(settings, worker, tiny_model: Path):
     found = scraped(settings, worker)  # without prepare(): nothing is counted, and nothing fails
     assert value(found, "genre_model_active", model="tiny") == 1
     assert value(found, "genre_model_active", model="other") == 0
-    assert value(found, "genre_model_info", model="tiny", version="0123456789ab") == 1
+    assert value(found, "genre_model_info", model="tiny", version="0123456789ab", engine="openvino-bf16") == 1
     assert value(found, "genre_worker_up", worker="predict") == 1
     statuses = {dict(labels)["status"] for name, labels in found if name == "genre_jobs"}
     assert statuses == set(STATUSES)

@@ -35,7 +35,13 @@ EXAMPLE = 'genre_request_seconds_count{method="POST",route="/predict",status="20
     },
 )
 async def scrape(request: Request) -> Response:
-    """Requests by route and status, the network's times and batch sizes by model, the queue, jobs, errors, caches."""
+    """Requests by route and status, the network's times and batch sizes by model, the queue, jobs, errors, caches.
+
+    `genre_model_info` is always 1, and names in its labels the active model, its version and the engine that computes
+    it. Other metrics are told by engine through it, such as the network's mean time:
+    `rate(genre_inference_seconds_sum[5m]) / rate(genre_inference_seconds_count[5m])
+    * on(model) group_left(engine) genre_model_info`
+    """
     state = request.app.state
     workers = {"predict": state.worker, "analyze": state.analysis}
     for name, worker in workers.items():
@@ -72,8 +78,9 @@ class Present:
         said = self.workers["predict"].status
         build = {"version": __version__, "python": platform.python_version(), "torch": version("torch")}
         yield InfoMetricFamily("genre_build", "What is running.", build)
-        served = {"model": said.model_name or "", "version": said.model_version or ""}
-        yield InfoMetricFamily("genre_model", "The model that answers where none is named.", served)
+        served = {"model": said.model_name, "version": said.model_version, "engine": said.engine}
+        told = {name: value or "" for name, value in served.items()}
+        yield InfoMetricFamily("genre_model", "The model that answers where none is named, and what computes it.", told)
         models = GaugeMetricFamily("genre_model_active", "1 for the model that shall be served.", labels=["model"])
         for info in registry.list_models(self.settings):
             models.add_metric([info.name], float(info.active))
