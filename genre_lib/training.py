@@ -82,10 +82,10 @@ def fit(config: TrainingConfig | dict[str, Any], catalogue: Catalogue | None = N
             features = features_beside(config, tracks, model, run)
             prepared, data = clips_of(config, tracks, model, run, subclasses, features)
             if config.solver == "lbfgs":
-                checkpoints = solve_head(config, built, tracks, data, run, prepared)
+                checkpoints, logits = solve_head(config, built, tracks, data, run, prepared)
             else:
-                checkpoints = _train(config, model, data, run, prepared)
-            return finish(config, model, data, run, checkpoints, began)
+                checkpoints, logits = _train(config, model, data, run, prepared), None
+            return finish(config, model, data, run, checkpoints, began, logits)
 
 
 def keep_best(config: TrainingConfig) -> Kept | None:

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -77,12 +78,17 @@ def finish(
     run: Run,
     checkpoints: EpochCheckpoints,
     began: float,
+    logits: np.ndarray | None = None,
 ) -> FitResult:
-    """Save the kept weights with their temperature, put the model where it was wanted, and write the result last."""
+    """Save the kept weights with their temperature, put the model where it was wanted, and write the result last.
+
+    Args:
+        logits: as :func:`save_kept` takes them.
+    """
     if rank() != 0:
         place = Path(config.output_path) if config.output_path else run.model
         return FitResult(run, place, checkpoints.best_epoch, {}, run.history(), time.perf_counter() - began)
-    scores, place = save_kept(model, data, run, checkpoints)
+    scores, place = save_kept(model, data, run, checkpoints, logits)
     if config.output_path:
         place = _installed(run, config)
     seconds = time.perf_counter() - began
@@ -115,11 +121,19 @@ def _installed(run: Run, config: TrainingConfig) -> Path:
 
 
 def save_kept(
-    model: GenreModel, data: GenreDataModule, run: Run, checkpoints: EpochCheckpoints
+    model: GenreModel,
+    data: GenreDataModule,
+    run: Run,
+    checkpoints: EpochCheckpoints,
+    logits: np.ndarray | None = None,
 ) -> tuple[dict[str, float], Path]:
-    """The kept weights, calibrated, as the run's model folder; their scores, and where it lies."""
+    """The kept weights, calibrated, as the run's model folder; their scores, and where it lies.
+
+    Args:
+        logits: of the valid tracks by these weights [tracks, classes], where they are known; else the tracks are heard.
+    """
     _take_weights(model, run, checkpoints)
-    scores = _calibrate(model, data) if len(data.valid) else {}
+    scores = _calibrate(model, data, logits) if len(data.valid) else {}
     return scores, Path(folder.save(model, run.model).folder or run.model)
 
 
@@ -140,11 +154,13 @@ def kept_checkpoint(run: Run, checkpoints: EpochCheckpoints) -> Path:
     return best if checkpoints.monitor and best.is_file() else last_checkpoint(run)
 
 
-def _calibrate(model: GenreModel, data: GenreDataModule) -> dict[str, float]:
+def _calibrate(model: GenreModel, data: GenreDataModule, logits: np.ndarray | None) -> dict[str, float]:
     """Fit the temperature on the valid tracks, and score them as they will be predicted."""
-    tracks = WholeTracks(data.valid, data.store)
-    embedded = isinstance(data.store, EmbeddingStore)
-    logits, targets = track_logits(model.network, (tracks[row] for row in range(len(tracks))), embedded)
+    targets = np.asarray(data.valid.targets)
+    if logits is None:
+        tracks = WholeTracks(data.valid, data.store)
+        embedded = isinstance(data.store, EmbeddingStore)
+        logits, targets = track_logits(model.network, (tracks[row] for row in range(len(tracks))), embedded)
     temperature = metrics.fit_temperature(logits, targets)
     model.inference = InferenceSettings(model.inference.clip_seconds, model.inference.hop_seconds, temperature)
     return track_scores(logits, targets)

@@ -33,8 +33,12 @@ from genre_lib.training_run import rank
 
 def solve_head(
     config: TrainingConfig, built: Built, catalogue: Catalogue, data: GenreDataModule, run: Run, prepared: Prepared
-) -> EpochCheckpoints:
+) -> tuple[EpochCheckpoints, np.ndarray | None]:
     """Solve for the head, score it on the valid tracks, and leave it as a checkpoint, all as an epoch would.
+
+    Returns:
+        The checkpoint, and the logits of the valid tracks [tracks, classes], so that nobody need hear them again; None
+        where there are no valid tracks.
 
     Raises:
         ConfigurationError: the network's logits are no linear function of what its last layer is given.
@@ -56,10 +60,11 @@ def solve_head(
     penalty = config.head_penalty or _chosen_penalty(config, examples, start, catalogue, data.train, run)
     head = solve(examples, start, penalty, config.label_smoothing)
     head.put_into(network)
+    logits = head.logits(valid).numpy() if len(data.valid) else None
     fields = {
         "epoch": 1,
         "train_loss": track_scores(head.logits(train).numpy(), data.train.targets)["valid_loss"],
-        **(track_scores(head.logits(valid).numpy(), data.valid.targets) if len(data.valid) else {}),
+        **({} if logits is None else track_scores(logits, data.valid.targets)),
         "seconds": time.perf_counter() - began,
         "train_seconds": time.perf_counter() - began,
         "load_seconds": prepared.seconds,
@@ -72,7 +77,7 @@ def solve_head(
     if rank() == 0:
         print(epoch_line(fields, 1), flush=True)
         _keep(built, run)
-    return checkpoints
+    return checkpoints, logits
 
 
 def track_weights(config: TrainingConfig, data: GenreDataModule) -> np.ndarray:
