@@ -5,7 +5,6 @@ Everything here counts tracks, never clips: a track's clips are cut and pooled b
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,25 +15,23 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from genre_lib import __version__, metrics, model_card, plots, report
-from genre_lib.answers import UNKNOWN, Answers, answer, display_name, require_something_to_score
-from genre_lib.clips import probabilities
-from genre_lib.comparison import METRICS, PREDICTIONS, compare, share_interval
+from genre_lib import __version__, model_card, plots, report
+from genre_lib.answers import Answers, answer, display_name, require_something_to_score
+from genre_lib.comparison import METRICS, PREDICTIONS, compare
 from genre_lib.comparison import sentence as comparison_sentence
 from genre_lib.data.catalogue import Catalogue
+from genre_lib.data_description import describe_data, read_digest
 from genre_lib.errors import ModelNotFound
 from genre_lib.files import write_whole
 from genre_lib.metrics import Interval, ReliabilityBins
 from genre_lib.models.folder import GenreModel, load
 from genre_lib.registry import ENCODER, describe, resolve
 from genre_lib.runs import Run
+from genre_lib.scores import calibrate, not_covered, per_source, scores_of, table_of
 from genre_lib.settings import get_settings
 
 ALL_TRACKS = "all"
 """The split that is every track, whatever split it stands in."""
-
-TEMPERATURE_SPLIT = "valid"
-"""The split that training fits the temperature on, and chooses the epoch by."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ class Evaluation:
         None for any other music, whose scores belong in a run folder and not in the model's card.
         """
         folder = self.model.folder
-        known = None if folder is None else _read_digest(folder / METRICS)
+        known = None if folder is None else read_digest(folder / METRICS)
         return folder if known == self.metrics["data"]["digest"] else None
 
     @property
@@ -207,9 +204,6 @@ def _has_no_genres(model: GenreModel | Path | str) -> bool:
     return not isinstance(model, GenreModel) and Path(model).is_dir() and describe(Path(model)).kind == ENCODER
 
 
-# --- scoring ----------------------------------------------------------------------------------------------------------
-
-
 def score(
     model: GenreModel,
     catalogue: Catalogue,
@@ -220,7 +214,7 @@ def score(
     seed: int,
 ) -> Evaluation:
     """Everything that is told of a model, from what it and perhaps another say of the chosen tracks."""
-    calibration = _calibrate(model, answers, split, seed)
+    calibration = calibrate(model, answers, split, seed)
     compared, intervals = compare(answers, other, seed)
     content = {
         "model": answers.name,
@@ -228,9 +222,9 @@ def score(
         "split": split,
         "tracks": int(answers.heard.sum()),
         "failed": int((~answers.heard).sum()),
-        "not_covered": _not_covered(answers, chosen),
-        **_scores(answers, chosen, seed),
-        "per_source": _per_source(answers, chosen, seed),
+        "not_covered": not_covered(answers, chosen),
+        **scores_of(answers, chosen, seed),
+        "per_source": per_source(answers, chosen, seed),
         "calibration": calibration.content,
         "comparison": compared,
         "data": {**describe_data(catalogue), "inherited_sources": _inherited_sources(model)},
@@ -238,117 +232,8 @@ def score(
         "genre_lib_version": __version__,
     }
     intervals = {answers.name: Interval(**content["accuracy"]), **intervals}
-    tracks = _table(answers, other, chosen, model.inference.temperature)
+    tracks = table_of(answers, other, chosen, model.inference.temperature)
     return Evaluation(model, catalogue, tracks, content, calibration.before, calibration.after, intervals)
-
-
-def _scores(answers: Answers, chosen: Catalogue, seed: int) -> dict[str, Any]:
-    """Accuracy, macro-F1, and the genres' own numbers, over the genres that occur as target or as prediction."""
-    heard = answers.heard
-    unknown = sorted(_not_covered(answers, chosen))
-    genres = [*answers.genres, *unknown]
-    extra = chosen.tracks["genre"].map({genre: len(answers.genres) + i for i, genre in enumerate(unknown)})
-    targets = np.where(answers.targets == UNKNOWN, extra, answers.targets)[heard].astype(np.int64)
-    predicted = answers.predicted()[heard]
-    occurring = np.union1d(targets, predicted)
-    matrix = metrics.confusion(targets, predicted, len(genres))[np.ix_(occurring, occurring)]
-    names = [genres[found] for found in occurring]
-    return {
-        "accuracy": metrics.bootstrap_interval(targets, predicted, metrics.accuracy, seed=seed).to_json(),
-        "macro_f1": metrics.bootstrap_interval(targets, predicted, metrics.macro_f1, seed=seed).to_json(),
-        "per_genre": metrics.per_genre_report(matrix, names),
-        "confusion": {"genres": names, "matrix": matrix.tolist()},
-    }
-
-
-def _per_source(answers: Answers, chosen: Catalogue, seed: int) -> dict[str, Any]:
-    """Accuracy on each of the catalogue's sources, with its number of tracks."""
-    right = pd.Series(answers.right())[answers.heard]
-    groups = right.groupby(chosen.tracks["source"][answers.heard])
-    return {
-        str(source): {"tracks": len(rows), **share_interval(rows.to_numpy(), seed).to_json()} for source, rows in groups
-    }
-
-
-def _not_covered(answers: Answers, chosen: Catalogue) -> dict[str, int]:
-    """Genres that the model does not know, with their number of tracks."""
-    unknown = chosen.tracks["genre"][answers.targets == UNKNOWN]
-    return {str(genre): int(count) for genre, count in unknown.value_counts().sort_index().items()}
-
-
-@dataclass(frozen=True)
-class _Calibration:
-    content: dict[str, Any]
-    before: ReliabilityBins
-    after: ReliabilityBins
-
-
-def _calibrate(model: GenreModel, answers: Answers, split: str, seed: int) -> _Calibration:
-    """Calibration error at temperature 1 and at the model's.
-
-    On the split that the temperature was fitted on, "after" is cross-fitted, so that no track scores a temperature that
-    it helped to choose. Tracks of genres that the model does not know are left out.
-    """
-    usable = answers.heard & (answers.targets != UNKNOWN)
-    logits, targets = answers.logits[usable], answers.targets[usable]
-    temperature = model.inference.temperature
-    cross_fitted = split == TEMPERATURE_SPLIT and temperature != 1.0
-    before = probabilities(logits)
-    after = (
-        metrics.cross_fitted_probabilities(logits, targets, seed=seed)
-        if cross_fitted
-        else probabilities(logits, temperature)
-    )
-    errors = [metrics.expected_calibration_error(each, targets) for each in (before, after)]
-    content = {
-        "temperature": temperature,
-        "ece_before": errors[0],
-        "ece_after": errors[1],
-        "cross_fitted": cross_fitted,
-        "bins": metrics.CALIBRATION_BINS,
-    }
-    return _Calibration(content, *(metrics.reliability_bins(each, targets) for each in (before, after)))
-
-
-def _table(answers: Answers, other: Answers | None, chosen: Catalogue, temperature: float) -> pd.DataFrame:
-    heard = answers.heard
-    table = chosen.tracks[["path", "genre"]].copy()
-    table["predicted"] = answers.names()
-    table["confidence"] = probabilities(answers.logits, temperature).max(axis=1)
-    table["right"] = pd.Series(answers.right(), dtype=object).where(heard, None)
-    table["error"] = answers.errors
-    if other is not None:
-        table["base_predicted"] = other.names()
-        table["base_right"] = pd.Series(other.right(), dtype=object).where(other.heard, None)
-    return table
-
-
-def describe_data(catalogue: Catalogue) -> dict[str, Any]:
-    """What a model card says of the tracks: how many of each genre and source in each split, and their licences."""
-    tracks = catalogue.tracks
-    licences = next((tracks[name] for name in ("licence", "license") if name in tracks), None)
-    return {
-        "tracks": len(tracks),
-        "digest": _digest(tracks),
-        "splits": _counts(tracks["split"]),
-        "sources": {str(source): _counts(rows["split"]) for source, rows in tracks.groupby("source")},
-        "genres": {str(genre): _counts(rows["split"]) for genre, rows in tracks.groupby("genre")},
-        "artists": int(tracks.loc[tracks["artist"] != "", "artist"].nunique()),
-        "licences": [] if licences is None else sorted({str(name) for name in licences.dropna()} - {""}),
-    }
-
-
-def _digest(tracks: pd.DataFrame) -> str:
-    """Twelve hexadecimal digits of what is in the catalogue: file names, genres and splits, wherever they lie."""
-    rows = sorted(zip(tracks["path"].map(lambda path: Path(path).name), tracks["genre"], tracks["split"], strict=True))
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:12]
-
-
-def _read_digest(path: Path) -> str | None:
-    try:
-        return str(json.loads(path.read_text("utf-8"))["data"]["digest"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
 
 
 def base_of(model_folder: Path | str) -> Path | None:
@@ -367,14 +252,6 @@ def _inherited_sources(model: GenreModel) -> list[str]:
     carried = getattr(model.network.config, "trained_on", None) or []
     found = sorted({*model_card.inherited_sources(folder), *carried})
     return found or ([f"the music of {base}"] if base else [])
-
-
-def _counts(splits: pd.Series) -> dict[str, int]:
-    counts = splits.value_counts()
-    return {name or "none": int(counts[name]) for name in ("train", "valid", "test", "") if name in counts}
-
-
-# --- files ------------------------------------------------------------------------------------------------------------
 
 
 def _note(run: Run | None, kind: str, **fields: Any) -> None:

@@ -65,6 +65,8 @@ ROWS: list[set[str]] = [
         "training_defaults",
         "training_callbacks",
         "evaluation",
+        "scores",
+        "data_description",
         "comparison",
         "costs",
         "side_by_side",
