@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 
 from genre_lib.job_folder import JobFolder, State
-from genre_lib.jobs import NO_SPACE, scratch_prefix
+from genre_lib.notebook_failure import NO_SPACE
+from genre_lib.notebook_process import scratch_prefix
 from genre_lib.settings import MIB, REPOSITORY, Settings
 
 MARK = "GENRE_JOB"

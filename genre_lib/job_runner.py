@@ -19,7 +19,8 @@ from genre_lib import job_library, job_process, registry
 from genre_lib.errors import GenreLibError, NotebookFailed, RunStopped
 from genre_lib.job_folder import JobFolder, Request, State
 from genre_lib.job_store import JobStore, now
-from genre_lib.jobs import NO_SPACE, run_notebook
+from genre_lib.jobs import run_notebook
+from genre_lib.notebook_failure import NO_SPACE
 from genre_lib.settings import Settings, get_settings
 
 logger = logging.getLogger("genre_lib.job_runner")  # this module runs as __main__

@@ -16,8 +16,10 @@ import psutil
 import pytest
 import yaml
 
-from genre_lib import jobs
+from genre_lib import jobs, notebook_process
 from genre_lib.errors import ConfigurationError, RunFailed, RunStopped
+from genre_lib.notebook_events import EventTail
+from genre_lib.notebook_process import as_yaml
 
 PARAMETERS = 'folder: str = ""  # where to write\nrate: float = 0.1  # a number\nname: str = "none"\nlayers: list = []'
 WRITES_EVENTS = """
@@ -99,7 +101,7 @@ def test_a_dead_kernel_is_a_failure(notebook, run_folder):
 
 
 def test_a_timeout_leaves_no_process(notebook, run_folder, monkeypatch):
-    monkeypatch.setattr(jobs, "GRACE_SECONDS", 1.0)
+    monkeypatch.setattr(notebook_process, "GRACE_SECONDS", 1.0)
     source = SAYS_ITS_PID + "while True:\n    try: time.sleep(60)\n    except KeyboardInterrupt: pass"
     with pytest.raises(RunFailed, match="did not end within 8 seconds"):
         jobs.run_notebook(notebook(source), {"folder": run_folder}, run_folder / "out.ipynb", timeout=8)
@@ -143,14 +145,14 @@ def test_a_parameter_that_is_no_plain_value_is_refused(notebook, run_folder):
 
 
 def test_small_numbers_stay_numbers():
-    assert yaml.safe_load(jobs.as_yaml({"rate": 2e-5, "none": None})) == {"rate": 2e-5, "none": None}
+    assert yaml.safe_load(as_yaml({"rate": 2e-5, "none": None})) == {"rate": 2e-5, "none": None}
 
 
 def test_half_a_line_waits_for_its_end(tmp_path):
     seen: list[dict] = []
     path = tmp_path / "events.jsonl"
     path.write_text('{"old": 1}\n')
-    tail = jobs.EventTail(path, seen.append)
+    tail = EventTail(path, seen.append)
     with path.open("a") as file:
         file.write('{"a": 1}\nno json\n{"b"')
         file.flush()
