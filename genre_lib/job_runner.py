@@ -18,7 +18,8 @@ from typing import Any
 from genre_lib import job_library, job_process, registry
 from genre_lib.errors import GenreLibError, NotebookFailed, RunStopped
 from genre_lib.job_folder import JobFolder, Request, State
-from genre_lib.job_store import JobStore, now
+from genre_lib.job_standing import now
+from genre_lib.job_store import JobStore
 from genre_lib.jobs import run_notebook
 from genre_lib.notebook_failure import NO_SPACE
 from genre_lib.settings import Settings, get_settings

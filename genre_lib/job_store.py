@@ -2,7 +2,7 @@
 
 There is no server behind this: the store is the folder ``settings.runs_path``, and a job is a folder in it (see
 :mod:`genre_lib.job_folder`). Any number of processes may use it at once; what must not happen twice is done under the
-store's own lock. Whoever looks makes true what a process that died could not write any more.
+store's own lock.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import shutil
 import subprocess
 from collections import Counter
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from genre_lib import job_process, registry
 from genre_lib.errors import JobConflict, JobNotFound, ModelExists, QueueFull
 from genre_lib.job_folder import JobFolder, Request, State, only_one
+from genre_lib.job_standing import STATUSES, Job, look, now
 from genre_lib.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,44 +29,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Status = Literal["queued", "running", "stopping", "completed", "failed", "stopped"]
-STATUSES: tuple[Status, ...] = ("queued", "running", "stopping", "completed", "failed", "stopped")
-OPEN: frozenset[Status] = frozenset({"queued", "running", "stopping"})
-"""What a job is while something may still come of it by itself."""
-
 ID = re.compile(r"[0-9]{8}-[0-9]{6}-[A-Za-z0-9][A-Za-z0-9._-]{0,150}")
 """What a job's id looks like: never a path elsewhere."""
-
-DIED = (
-    "The job's process ended without a word: it was killed, as it is when memory runs out, or the machine was "
-    "restarted; resume goes on after its last whole epoch."
-)
-
-
-@dataclass(frozen=True)
-class Job:
-    """A job as it stood when it was looked at; for the fields see :class:`Request` and :class:`State`."""
-
-    folder: JobFolder
-    status: Status
-    request: Request
-    state: State
-    position: int | None = None
-    """Place in the queue: 1 is the next to start; None where it does not wait."""
-
-    @property
-    def id(self) -> str:
-        return self.folder.id
-
-    @property
-    def ended(self) -> bool:
-        return self.status not in OPEN
-
-    @property
-    def epochs(self) -> int:
-        """That it is to train; what :func:`genre_lib.job_request.prepare` makes says so always."""
-        return int(self.request.parameters.get("num_epochs") or 1)
-
 
 Jobs = list[Job]
 
@@ -88,7 +52,7 @@ class JobStore:
         Raises:
             JobNotFound: there is none of that id.
         """
-        job = self._job(self._folder(job_id))
+        job = look(self._folder(job_id), self.settings)
         if job is None:
             raise JobNotFound(f"There is no job {job_id[:200]!r}; GET /finetune or `genre jobs list` says which are.")
         return self._placed([job])[0] if job.status == "queued" else job
@@ -223,45 +187,11 @@ class JobStore:
         except OSError:
             return None
         if seen not in self._ended:
-            job = self._job(folder)
+            job = look(folder, self.settings)
             if job is None or not job.ended:
                 return job
             self._ended[seen] = job
         return self._ended[seen]
-
-    def _job(self, folder: JobFolder) -> Job | None:
-        request, state = folder.request(), folder.state()
-        if request is None or state is None:
-            return None
-        if state.status == "running" and not folder.alive():
-            state = self._settled(folder)
-        if state.status == "running" and folder.stop_asked():
-            return Job(folder, "stopping", request, state)
-        return Job(folder, state.status, request, state)
-
-    def _settled(self, folder: JobFolder) -> State:
-        """The state of a job that says it runs and whose process is gone, made true on the disk where that can be."""
-        handle = folder.lock()
-        state = folder.state()  # the process may have written its last word just before it ended
-        assert state is not None
-        if handle is None or state.status != "running":
-            return closed(handle, state)
-        state = self._truth(folder, state)
-        try:
-            job_process.end_rest(folder)
-            folder.write_state(state)
-        except OSError as error:  # it is found out anew each time, until there is room to write it down
-            logger.warning("the state of job %s cannot be written: %s", folder.id, error.strerror)
-        return closed(handle, state)
-
-    def _truth(self, folder: JobFolder, state: State) -> State:
-        """What became of a job whose process is gone."""
-        request = folder.request()
-        if request is not None and job_process.is_published(folder, request.model_name, self.settings):
-            return state.but(status="completed", ended=now())
-        if folder.stop_asked():
-            return state.but(status="stopped", ended=now())
-        return state.but(status="failed", ended=now(), error=job_process.reason_of_death(folder, state) or DIED)
 
     def _placed(self, jobs: Jobs) -> Jobs:
         """The same jobs, those that wait with their places."""
@@ -323,13 +253,3 @@ class JobStore:
 def waiting(jobs: Jobs) -> Jobs:
     """Those in the queue, the next one first."""
     return sorted((job for job in jobs if job.status == "queued"), key=lambda job: (job.state.queued, job.id))
-
-
-def closed(handle: int | None, state: State) -> State:
-    if handle is not None:
-        os.close(handle)
-    return state
-
-
-def now() -> str:
-    return datetime.now(UTC).isoformat()

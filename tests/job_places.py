@@ -11,7 +11,8 @@ from typing import Any
 import nbformat
 import psutil
 
-from genre_lib.job_store import Job, JobStore
+from genre_lib.job_standing import Job
+from genre_lib.job_store import JobStore
 from genre_lib.training_config import load_experiment
 from genre_lib.training_defaults import EXPERIMENT, HEAD
 

@@ -86,6 +86,7 @@ ROWS: list[set[str]] = [
         "job_progress",
         "job_request",
         "job_runner",
+        "job_standing",
         "job_store",
         "notebook_events",
         "notebook_failure",

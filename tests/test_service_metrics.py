@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from genre_lib import registry
 from genre_lib.errors import NotAudio
-from genre_lib.job_store import STATUSES
+from genre_lib.job_standing import STATUSES
 from genre_lib.service import analysis_api, errors, metrics, scrape
 from genre_lib.service.app import create_server
 from genre_lib.service.limits import Bound, Deadline, InFlightLimit, UploadLimit

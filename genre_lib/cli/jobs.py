@@ -11,7 +11,8 @@ from genre_lib.cli.console import print_lines, print_table, say, shown, write_te
 from genre_lib.cli.options import ListFormat, ListFormatOption, get_settings
 
 if TYPE_CHECKING:
-    from genre_lib.job_store import Job, JobStore
+    from genre_lib.job_standing import Job
+    from genre_lib.job_store import JobStore
 
 app = typer.Typer(help="See, stop and resume the service's fine-tuning jobs.", no_args_is_help=True)
 

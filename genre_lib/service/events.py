@@ -14,7 +14,8 @@ from fastapi import APIRouter, Header, Request, Response
 from fastapi.responses import StreamingResponse
 
 from genre_lib import job_progress
-from genre_lib.job_store import Job, JobStore
+from genre_lib.job_standing import Job
+from genre_lib.job_store import JobStore
 from genre_lib.service.finetune import READS, Store, refusals, summary_of
 
 router = APIRouter(prefix="/finetune", tags=["finetuning"])

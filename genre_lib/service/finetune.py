@@ -14,7 +14,8 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
 
 from genre_lib import job_library, job_progress, job_request
 from genre_lib.job_request import Prepared
-from genre_lib.job_store import Job, JobStore, Status
+from genre_lib.job_standing import Job, Status
+from genre_lib.job_store import JobStore
 from genre_lib.service.auth import may_read, require_key
 from genre_lib.service.errors import responses
 from genre_lib.service.finetune_schemas import JobList, JobStatus, JobSummary, StartRequest
