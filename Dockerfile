@@ -16,7 +16,8 @@ RUN apt-get update \
 
 WORKDIR /app
 
-# What is installed depends on these two files alone, so that a change of the sources downloads nothing.
+# What is installed depends on these two files alone, so that a change of the sources downloads nothing. It is compiled
+# here, for whoever runs the image may not write beside it: every process would compile what it imports, for seconds.
 COPY pyproject.toml constraints.txt ./
 
 # Empty: PyTorch as the package index has it, on x86-64 with CUDA's libraries, 6 GB in all; runs without a GPU, too.
@@ -24,13 +25,14 @@ COPY pyproject.toml constraints.txt ./
 ARG TORCH_BACKEND=
 ARG UV_VERSION=0.13.9
 RUN pip install --no-cache-dir --disable-pip-version-check "uv==${UV_VERSION}" \
-    && uv pip install --system --no-cache ${TORCH_BACKEND:+--torch-backend "${TORCH_BACKEND}"} \
+    && uv pip install --system --no-cache --compile-bytecode ${TORCH_BACKEND:+--torch-backend "${TORCH_BACKEND}"} \
        --constraint constraints.txt --requirement pyproject.toml
 
 COPY README.md LICENSE NOTICE ./
 COPY genre_lib ./genre_lib
 # In place, for the settings take the starter and the notebooks from beside the package.
-RUN uv pip install --system --no-cache --no-deps --editable .
+RUN uv pip install --system --no-cache --no-deps --editable . \
+    && python -m compileall -q genre_lib
 COPY pretrained ./pretrained
 COPY notebooks ./notebooks
 COPY experiments ./experiments

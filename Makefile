@@ -9,6 +9,8 @@ NAME ?= smoke
 
 # Threads that wait sleep; spinning ones take the core from the process that would end their wait.
 export OMP_WAIT_POLICY := PASSIVE
+# Bytecode is kept, whatever the environment says: without it each process compiles its thousands of modules anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test coverage lint format notebooks experiment lab serve clean
@@ -18,13 +20,13 @@ help: ## list the targets
 
 install: $(STAMP) ## make .venv and install the package with the pinned versions
 
-# uv installs in parallel; pip takes over where uv cannot reach the index that pip is set up for.
+# uv installs in parallel, and compiles when told to, as pip does; pip takes over where uv cannot reach its index.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "genre_lib needs Python 3.11 or newer; this is %s. Name another: make PYTHON=python3.12 …" % sys.version.split()[0] or 0)'
 	@echo "==> Making $(VENV) and installing genre_lib with the versions in constraints.txt"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --constraint constraints.txt --editable '.[dev,openvino]' \
+	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[dev,openvino]' \
 	  || $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,openvino]'
 	@touch $@
 

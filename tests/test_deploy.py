@@ -124,6 +124,13 @@ def test_the_dependencies_are_a_layer_of_their_own_and_pinned():
     assert all("--no-deps" in rest for word, rest in steps[install + 1 :] if word == "RUN" and "pip install" in rest)
 
 
+def test_nothing_is_left_to_compile_at_a_start():
+    """The user that serves may not write bytecode beside the packages."""
+    runs = all_of("RUN")
+    assert [rest for rest in runs if "--requirement pyproject.toml" in rest and "--compile-bytecode" in rest]
+    assert [rest for rest in runs if rest.endswith("python -m compileall -q genre_lib")]
+
+
 def test_the_process_that_serves_is_no_root_and_gets_the_signals():
     words = [word for word, _ in instructions()]
     user = all_of("USER")[-1]
