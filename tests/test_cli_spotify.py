@@ -354,6 +354,18 @@ def test_labels_of_ids_that_are_not_in_the_library(fetched: Path, run, world: Wo
     assert table(out)["files in the table"] == str(90 * (SONGS - 1) // SONGS)
 
 
+def test_a_track_under_two_genres_in_a_table_is_named_with_its_lines(fetched: Path, run, world: World):
+    half = {id: ("jazz", "rock")[at % 2] for at, id in enumerate(world.tracks)}
+    write_labels(fetched / "some.csv", half)
+    first = next(iter(half))
+    with (fetched / "some.csv").open("a") as file:
+        file.write(f"spotify:track:{first},rock\n")
+    code, out, err = run("catalogue", "--labels", "csv:some.csv", "--dry-run")
+    assert code == 0, err
+    assert table(out)["left out: in the table under several genres"] == "1"
+    assert f"is jazz in line 2 ({first}) and rock in line {len(half) + 2} (spotify:track:{first})" in err
+
+
 def test_a_dry_run_names_every_source_and_writes_nothing(fetched: Path, run, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("MUSIC_PATH", "")
     monkeypatch.setenv("SPOTIFY_PREVIEWS", "true")

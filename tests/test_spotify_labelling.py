@@ -152,9 +152,25 @@ def test_a_table_may_name_recordings_and_counts_those_that_are_not_there(tmp_pat
     assert dict(found.left_out) == {"USABC1299999": "in the table, and not in the library"}
 
 
+def test_a_track_that_a_table_gives_two_genres_is_left_out_and_named_with_both_rows(tmp_path: Path):
+    link = f"https://open.spotify.com/track/{number(1)}"
+    rows = [(number(1), "dub"), (number(2), "ska"), ("", ""), (link, "ska"), (number(3), "Dub"), (number(3), " dub ")]
+    (tmp_path / "mine.csv").write_text("id,genre\n" + "".join(f"{key},{genre}\n" for key, genre in rows))
+    whole = library([track(1), track(2), track(3)])
+    found = by_table(whole, tmp_path / "mine.csv")
+    assert {id: genre.lower() for id, genre in found.genres.items()} == {number(2): "ska", number(3): "dub"}
+    assert dict(found.left_out) == {number(1): "in the table under several genres"}
+    artist = whole.tracks[number(1)].artist
+    assert list(found.twice) == [f"title 1 by {artist} is dub in line 2 ({number(1)}) and ska in line 5 ({link})"]
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        (
+            f"id,genre\n{number(1)},ska\n{number(1)},dub\n",
+            r"no track got a label\..* is ska in line 2 .* dub in line 3",
+        ),
         ("a,b\n1,2\n", "needs a column id, spotify_id or isrc, and one called genre; came a, b"),
         ("", "came no header"),
         ("id,genre\n", "names no track with a genre"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genre_lib.cli.console import print_table, progress_bar, require_writable, say
+from genre_lib.cli.console import print_table, progress_bar, require_writable, say, visible
 from genre_lib.cli.options import get_settings
 from genre_lib.wording import counted
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from genre_lib.spotify.library import Library
     from genre_lib.spotify.store import Store
     from genre_lib.spotify.tags import RecordingTags
+
+MOST_TOLD = 20
+"""Tracks that are named one by one."""
 
 TOLD = {
     "labelled": "labelled",
@@ -128,6 +131,12 @@ def tell_labels(labels: Labels) -> None:
     """How many tracks each rule decided, and what stayed without a label."""
     rows = labels.summary().itertuples(index=False)
     print_table(["label", "tracks"], ([str(row.what), f"{row.tracks:,}"] for row in rows))
+    if labels.twice:
+        say("Of these tracks the table names several genres, so they are left out; keep one line of each:")
+    for told in labels.twice[:MOST_TOLD]:
+        say(f"  {visible(told)}")
+    if len(labels.twice) > MOST_TOLD:
+        say(f"  and {len(labels.twice) - MOST_TOLD} more")
 
 
 def tell_numbers(numbers: Numbers) -> None:

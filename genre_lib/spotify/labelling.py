@@ -6,7 +6,6 @@ a model something wrong. What was left out is counted by its reason.
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ import pandas as pd
 from genre_lib import labels as spelling
 from genre_lib.errors import InvalidTrackId, LabelsInvalid
 from genre_lib.spotify.ids import track_id
+from genre_lib.spotify.label_rows import Row, genres_in, read_rows, twice_told
 from genre_lib.spotify.library import Library, Playlist, Track
 from genre_lib.spotify.summary import genres_of
 from genre_lib.taxonomy import coarse
@@ -32,8 +32,6 @@ FEWEST_TRACKS = 10
 FEWEST_ARTISTS = 3
 """A class with fewer cannot stand in train, valid and test without an artist in two of them."""
 
-ID_COLUMNS = ("id", "spotify_id", "track_id", "uri", "spotify_uri", "link", "url")
-GENRE_COLUMNS = ("genre", "label")
 MOST_NAMED = 10
 
 
@@ -48,6 +46,7 @@ class Labels:
         left_out: by track id, why it has no label.
         unmapped: fine genre names that stand for no genre of ours, with their tracks.
         names: by fine name, the coarse genre that it came to and its tracks.
+        twice: a sentence for each track that a table gives several genres, with the lines that do.
     """
 
     genres: Mapping[str, str] = field(default_factory=dict)
@@ -56,6 +55,7 @@ class Labels:
     left_out: Mapping[str, str] = field(default_factory=dict)
     unmapped: Mapping[str, int] = field(default_factory=dict)
     names: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    twice: Sequence[str] = ()
 
     def summary(self) -> pd.DataFrame:
         """A row for each rule that decided, and for each reason why there was no label: ``what``, ``tracks``."""
@@ -179,58 +179,33 @@ def _chosen(library: Library, chosen: Sequence[str]) -> list[Playlist]:
 def by_table(library: Library, csv_path: Path) -> Labels:
     """A column of one's own: a CSV with a track's id, URI or link (or its ISRC) and its genre.
 
+    A track that it gives two genres is left out, and named.
+
     Raises:
         LabelsInvalid: it cannot be read, lacks a column, names nothing of the library, or one genre alone.
     """
     rows = read_rows(csv_path)
     by_isrc = {track.isrc: id for id, track in library.tracks.items() if track.isrc}
-    genres: dict[str, str] = {}
+    of: dict[str, list[Row]] = {}
     unknown: list[str] = []
     for row in rows:
         id = by_isrc.get(row.key.upper().replace("-", "")) or _id_of(row.key)
         if id in library.tracks:
-            genres[id] = row.genre
+            of.setdefault(id, []).append(row)
         else:
             unknown.append(row.key)
-    if not genres:
+    if not of:
         raise LabelsInvalid(
             f"None of the {counted(len(rows), 'row')} of {csv_path} names a track of the library, first "
             f"{rows[0].key[:60]!r}; fetch the library first, or give ids as `genre spotify fetch --output` writes them."
         )
-    left_out = dict.fromkeys(library.tracks.keys() - genres.keys(), "not in the table")
+    genres = {id: said[-1].genre for id, said in of.items() if len(genres_in(said)) == 1}
+    left_out = dict.fromkeys(library.tracks.keys() - of.keys(), "not in the table")
+    left_out |= dict.fromkeys(of.keys() - genres.keys(), "in the table under several genres")
     left_out |= dict.fromkeys(unknown, "in the table, and not in the library")
     weights = {id: {genre: 1.0} for id, genre in genres.items()}
-    return require_two(Labels(genres, weights, dict.fromkeys(genres, "table"), left_out), "table")
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of such a table: what names the track, and its genre."""
-
-    key: str
-    genre: str
-
-
-def read_rows(csv_path: Path) -> list[Row]:
-    """The lines that name a genre."""
-    try:
-        with Path(csv_path).expanduser().open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file)
-            columns = {spelling.clean(name).replace(" ", "_"): name for name in reader.fieldnames or ()}
-            key = next((columns[name] for name in (*ID_COLUMNS, "isrc") if name in columns), None)
-            genre = next((columns[name] for name in GENRE_COLUMNS if name in columns), None)
-            if not key or not genre:
-                raise LabelsInvalid(
-                    f"{csv_path} needs a column {', '.join(ID_COLUMNS[:2])} or isrc, and one called genre; came "
-                    f"{', '.join(columns) or 'no header'}."
-                )
-            rows = [Row((line[key] or "").strip(), (line[genre] or "").strip()) for line in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise LabelsInvalid(f"{csv_path} cannot be read as a CSV of labels: {error}.") from error
-    named = [row for row in rows if row.key and row.genre]
-    if not named:
-        raise LabelsInvalid(f"{csv_path} names no track with a genre; each line needs both.")
-    return named
+    twice = [twice_told(library.tracks[id], said) for id, said in of.items() if id not in genres]
+    return require_two(Labels(genres, weights, dict.fromkeys(genres, "table"), left_out, twice=twice), "table")
 
 
 def _id_of(text: str) -> str:
@@ -249,5 +224,6 @@ def require_two(labels: Labels, kind: str) -> Labels:
     came = f"all {len(labels.genres)} labelled tracks are {classes[0]}" if classes else "no track got a label"
     why = Counter(labels.left_out.values()).most_common(1)
     reason = f" Most others: {why[0][0]} ({why[0][1]})." if why else ""
+    reason += f" {labels.twice[0]}." if labels.twice else ""
     other = {"genre": "playlist or csv:FILE", "playlist": "genre or csv:FILE", "table": "genre or playlist"}[kind]
     raise LabelsInvalid(f"A model needs two classes, and {came}.{reason} Label by {other} instead.")
