@@ -128,6 +128,9 @@ class EventWatcher:
     def matched(self, done: int, total: int, what: str) -> None:
         self._tell(self._matched, done, total, what)
 
+    def refused(self, what: str, why: str) -> None:
+        self.run.event("listing_refused", what=what, why=why)
+
     def sleep(self, seconds: float) -> None:
         """Wait, and look meanwhile whether to stop."""
         ends = time.monotonic() + seconds

@@ -427,6 +427,23 @@ def test_a_fetch_that_breaks_off_tells_what_is_there_and_goes_on(signed_in: Path
     assert again[0].startswith("artists/")
 
 
+def test_a_listing_that_is_refused_is_named_and_the_others_are_fetched(signed_in: Path, server: LibraryServer, run):
+    server.state.options.bad = {"me/player": Bad(403, "Insufficient client scope")}
+    code, out, err = run("fetch", "--output", "tracks.csv")
+    assert code == 0, err
+    assert table(out)["refused: recently played tracks"] == "all"
+    assert int(table(out)["tracks"]) > 0
+    assert (
+        "Spotify refused the recently played tracks: The authorisation does not reach so far; sign in anew with `genre "
+        "spotify login`."
+    ) in err
+    assert (signed_in / "tracks.csv").is_file()
+    server.state.options.bad = {"me/": PREMIUM}
+    told = run("fetch")
+    said_once(told, 1, "needs Spotify Premium")
+    assert table(told[1])["tracks"] == table(out)["tracks"]
+
+
 def test_a_library_beside_other_music_is_refused(signed_in: Path, server: LibraryServer, capsys):
     for arguments, said in {
         ("--spotify-user", "me", "--data-path", "synthetic"): "leave --data-path and --resume out",

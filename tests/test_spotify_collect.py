@@ -288,6 +288,28 @@ def test_the_own_id_is_the_own_library(world: World, store: Store):
         assert collect(PlainClient(server.url), store, ("saved",), user_id=invented.USER).tracks == len(world.saved)
 
 
+def test_a_listing_that_is_refused_does_not_end_it_and_keeps_what_was_there(world: World, store: Store):
+    with serving(world, forbidden=("me/tracks", "me/playlists")) as server:
+        summary = collect(PlainClient(server.url), store)
+    assert summary.not_told == dict.fromkeys(["saved tracks", "list of playlists"], "Spotify answered 403.")
+    found = store.library(invented.USER)
+    assert set().union(*found.sources.values()) == {"top", "recent"}
+    assert summary.complete and store.is_complete(invented.USER)
+    with serving(world) as server:
+        whole = collect(PlainClient(server.url), store)
+    assert (whole.tracks, whole.playlists, whole.not_told) == (130, 9, {})
+    with serving(world, forbidden=("me/tracks", "me/playlists")) as server:
+        again = collect(PlainClient(server.url), store)
+    assert (again.tracks, again.playlists, set(again.not_told)) == (130, 9, {"saved tracks", "list of playlists"})
+
+
+def test_where_every_listing_is_refused_there_is_nothing_to_go_on_with(world: World, store: Store):
+    with serving(world, forbidden=("me/player", "me/top")) as server:
+        with pytest.raises(SpotifyForbidden, match="403"):
+            collect(PlainClient(server.url), store, ("recent", "top"))
+        assert not [path for path in server.asked if path.startswith("artists/")]
+
+
 def test_without_the_right_to_the_most_heard_artists_they_come_one_by_one(world: World, store: Store):
     with serving(world, forbidden=("me/top/artists",)) as server:
         summary = collect(PlainClient(server.url), store, ("saved",))

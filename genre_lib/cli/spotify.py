@@ -99,7 +99,7 @@ def tell_address(address: str) -> None:
 def signed_in_user(client: Client, settings: Settings) -> str:
     """Spotify's id of whoever signed in, remembered for the commands that follow."""
     from genre_lib.spotify.asking import Asking
-    from genre_lib.spotify.collect import signed_in
+    from genre_lib.spotify.signed_in import signed_in
     from genre_lib.spotify.store import Store
 
     store = Store.of(settings)

@@ -10,6 +10,7 @@ import typer
 
 from genre_lib.cli.console import print_table, progress_bar, require_writable, say, visible
 from genre_lib.cli.options import get_settings
+from genre_lib.cli.spotify_fetch import say_refused
 from genre_lib.wording import counted
 
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ class BarWatcher:
 
     def matched(self, done: int, total: int, what: str) -> None:
         self.bar(done, total, f"matching {what}")
+
+    def refused(self, what: str, why: str) -> None:
+        say_refused(what, why)
 
 
 def gather_table(user: str, labels: str, settings: Settings) -> Path:

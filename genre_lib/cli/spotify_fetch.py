@@ -73,14 +73,16 @@ def fetch_by(
     Args:
         folder: of one's own music, to count the tracks that are in it.
     """
-    from genre_lib.errors import LibraryEmpty, RateLimited, SpotifyUnreachable
+    from genre_lib.errors import LibraryEmpty, SpotifyError
 
     try:
         summary = run(client, store, sources, user_id)
-    except (RateLimited, SpotifyUnreachable, KeyboardInterrupt):
+    except (SpotifyError, KeyboardInterrupt):
         tell_kept(store, user_id)
         raise
     tell(summary, fit_to_train(store.library(summary.user_id), folder))
+    for what, why in summary.not_told.items():
+        say_refused(what, why)
     if not summary.tracks:
         raise LibraryEmpty(
             f"There is no track in the library of {summary.user_id}; save some on Spotify or put them on a playlist of "
@@ -132,10 +134,16 @@ def tell(summary: Summary, fit: dict[str, int | str] | None = None) -> None:
         "artists": summary.artists,
         "playlists": summary.playlists,
         **{f"refused: {reason.replace('_', ' ')}": count for reason, count in summary.refused.items()},
+        **{f"refused: {what}": "all" for what in summary.not_told},
         "calls to Spotify": summary.calls,
         "complete": "yes" if summary.complete else "no",
     }
     print_table(["what", "number"], ([name, f"{n:,}" if isinstance(n, int) else n] for name, n in rows.items()))
+
+
+def say_refused(what: str, why: str) -> None:
+    """That a whole listing was refused, and why."""
+    say(f"Spotify refused the {what}: {why}")
 
 
 def tell_kept(store: Store, user_id: str | None) -> None:

@@ -25,6 +25,7 @@ from genre_lib.spotify.asking import TROUBLE_WAITS, Asking, Client
 from genre_lib.spotify.assembled import heads
 from genre_lib.spotify.budget import clock_time
 from genre_lib.spotify.library import Library, Refused
+from genre_lib.spotify.signed_in import signed_in
 from genre_lib.spotify.store import COMPLETE, Place, Store
 from genre_lib.spotify.summary import Summary, summarise
 from genre_lib.wording import counted
@@ -34,6 +35,14 @@ Progress = Callable[[int, int, str], None]
 
 ARTISTS = "artists"
 """The source of genres, beside those of tracks."""
+
+NAMES = {
+    "saved": "saved tracks",
+    "top": "most heard tracks",
+    "recent": "recently played tracks",
+    "playlists": "list of playlists",
+}
+"""Sources for a person."""
 
 SPOTIFY = "spotify"
 """The user to whom Spotify's own playlists belong."""
@@ -54,7 +63,8 @@ def collect(
     """Fetch a user's library into the store, or what is missing of it; :meth:`Store.library` reads it.
 
     Listings are asked for anew unless an earlier collection was interrupted; playlists only where they have changed,
-    and artists once in the store's days. Playlists that Spotify refuses are counted and left.
+    and artists once in the store's days. Playlists that Spotify refuses are counted and left. So are whole listings:
+    :attr:`Summary.not_told` names them, and what was fetched of them earlier stays.
 
     Args:
         sources: of :data:`~genre_lib.spotify.listings.SOURCES`.
@@ -64,7 +74,7 @@ def collect(
     Raises:
         ConfigurationError: there is no such source.
         QuotaExceeded, RateLimited: the calls are used up; says when it goes on, and what was fetched is kept.
-        SpotifyForbidden: this app is not told of that user's library.
+        SpotifyForbidden: this app is told of nothing in that user's library.
         SpotifyError: Spotify cannot be asked at all; the same holds.
     """
     unknown = sorted(set(sources) - set(listings.SOURCES))
@@ -74,28 +84,6 @@ def collect(
         )
     asking = Asking(client, store.budget, sleep, now, trouble_waits=TROUBLE_WAITS)
     return Collection(asking, store, progress).run(sources, user_id)
-
-
-def signed_in(asking: Asking, store: Store) -> str:
-    """The id of whoever signed in; asked once for each authorisation."""
-    known = remembered_user(asking.account, store)
-    if known:
-        return known
-    found = replies.user(asking.get("me"))
-    if not found:
-        raise SpotifyUnreachable("Spotify did not say who is signed in; try again later.")
-    if asking.account:
-        store.remember(fact_of(asking.account), found)
-    return found
-
-
-def remembered_user(account: str, store: Store) -> str:
-    """Whose authorisation it is, where that was asked before; else ``""``."""
-    return (store.recall(fact_of(account)) if account else None) or ""
-
-
-def fact_of(account: str) -> str:
-    return f"me {account}"
 
 
 class Collection:
@@ -112,6 +100,9 @@ class Collection:
         self._tell = progress or (lambda *_: None)
         self._user = ""
         self._own = True
+        self._asked = 0
+        self._refusals: list[tuple[str, SpotifyForbidden]] = []
+        """Listings that were refused as a whole, by their names for a person."""
 
     def run(self, sources: Sequence[str], user_id: str | None) -> Summary:
         try:
@@ -123,7 +114,8 @@ class Collection:
             raise type(error)(f"{error} {self._kept(when)}", error.resume_at) from error
         except SpotifyUnreachable as error:
             raise type(error)(f"{error} {self._kept('then')}", error.passing) from error
-        return summarise(self._store.library(self._user), self._asking.calls, complete=True)
+        not_told = {what: str(error) for what, error in self._refusals}
+        return summarise(self._store.library(self._user), self._asking.calls, complete=True, not_told=not_told)
 
     def _of_others(self, sources: Sequence[str]) -> Sequence[str]:
         if "playlists" not in sources:
@@ -144,11 +136,23 @@ class Collection:
             self._top_artists(editions[ARTISTS])
         for source in (source for source in listings.TRACKS if source in sources):
             for listing in listings.TRACKS[source]:
-                self._page_through(Place(self._user, listing, editions[source]), f"{source} tracks")
+                self._attempt(Place(self._user, listing, editions[source]), NAMES[source])
         if "playlists" in sources:
             self._playlists(editions["playlists"])
+        if len(self._refusals) == self._asked:
+            raise self._refusals[0][1]
         self._single_artists()
         self._store.finish(self._user, opened)
+
+    def _attempt(self, place: Place, what: str) -> bool:
+        """Page through a listing, or note that it is refused, which is no reason to leave the others."""
+        self._asked += 1
+        try:
+            self._page_through(place, what)
+        except SpotifyForbidden as error:
+            self._refusals.append((what, error))
+            return False
+        return True
 
     def _page_through(self, place: Place, what: str) -> None:
         """Every page of a listing that is not here yet."""
@@ -170,21 +174,20 @@ class Collection:
     # --- playlists ----------------------------------------------------------------------------------------------------
 
     def _playlists(self, edition: str) -> None:
-        self._list_of_playlists(edition)
+        listing = listings.OWN_PLAYLISTS if self._own else listings.playlists_of(self._user)
+        if not self._attempt(Place(self._user, listing, edition), NAMES["playlists"]):
+            return self._explain_others()
         found = heads(self._user, lambda listing: self._store.pages(self._user, listing))
         known = [head for head in found if isinstance(head, replies.Head)]
         for number, head in enumerate(known):
             self._tell(number, len(known), "playlists")
             self._items(head, Place(self._user, listings.items_of(head.id), head.snapshot or f"edition {edition}"))
-        self._store.keep_only(self._user, listings.PLAYLIST, [listings.items_of(head.id) for head in known])
+        return self._store.keep_only(self._user, listings.PLAYLIST, [listings.items_of(head.id) for head in known])
 
-    def _list_of_playlists(self, edition: str) -> None:
-        listing = listings.OWN_PLAYLISTS if self._own else listings.playlists_of(self._user)
-        try:
-            self._page_through(Place(self._user, listing, edition), "list of playlists")
-        except SpotifyForbidden as error:
-            if self._own:
-                raise
+    def _explain_others(self) -> None:
+        """Say of other people's playlists, which were refused, how they can be had all the same."""
+        if not self._own:
+            error = self._refusals[-1][1]
             raise type(error)(
                 f"Spotify does not tell this app of the playlists of {self._user} ({first_line(str(error))}). Since "
                 "2026 only apps with extended quota are told of other people's; let that person sign in with `genre "

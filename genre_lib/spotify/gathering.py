@@ -27,6 +27,9 @@ class Watcher(Protocol):
     def matched(self, done: int, total: int, what: str) -> None:
         """So many files were listed, recordings asked about, or tracks looked up."""
 
+    def refused(self, what: str, why: str) -> None:
+        """Spotify does not tell of a whole listing; it goes on with the others."""
+
 
 def gather(
     place: SpotifyPlace, settings: Settings, watcher: Watcher, sleep: Callable[[float], None] = time.sleep
@@ -50,6 +53,8 @@ def gather(
     with closing(Store.of(settings)) as store:
         user = None if place.user == ME else place.user
         summary = collect(client, store, user_id=user, progress=watcher.fetched, sleep=sleep)
+        for what, why in summary.not_told.items():
+            watcher.refused(what, why)
         library = store.library(summary.user_id)
         tags = tags_of(settings, store, lambda asked: watcher.matched(asked, len(library.tracks), "tags"))
         labels = label(place, library, tags if place.kind == "genre" else None)

@@ -14,11 +14,11 @@ from genre_lib.data.catalogue import Catalogue
 from genre_lib.errors import LibraryEmpty
 from genre_lib.settings import Settings
 from genre_lib.spotify.catalogue import Numbers, build, with_enough_artists
-from genre_lib.spotify.collect import remembered_user
 from genre_lib.spotify.labelling import Labels, Tags, by_genre, by_playlist, by_table
 from genre_lib.spotify.library import Library
 from genre_lib.spotify.music_folder import MusicFolder
 from genre_lib.spotify.place import ME, SpotifyPlace
+from genre_lib.spotify.signed_in import remembered_user
 from genre_lib.spotify.sources import music_folder
 from genre_lib.spotify.store import Store
 from genre_lib.spotify.tokens import Tokens

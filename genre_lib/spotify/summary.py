@@ -21,6 +21,7 @@ class Summary:
         refused: how many entries by kind and reason, such as ``playlist not_yours``; the most first.
         calls: made this time.
         complete: whether nothing is left to fetch.
+        not_told: what Spotify refused this time as a whole, such as ``saved tracks``, with its reason and what to do.
     """
 
     user_id: str
@@ -32,9 +33,12 @@ class Summary:
     refused: Mapping[str, int] = field(default_factory=dict)
     calls: int = 0
     complete: bool = False
+    not_told: Mapping[str, str] = field(default_factory=dict)
 
 
-def summarise(library: Library, calls: int = 0, complete: bool = False) -> Summary:
+def summarise(
+    library: Library, calls: int = 0, complete: bool = False, not_told: Mapping[str, str] | None = None
+) -> Summary:
     """Count what is in a library."""
     return Summary(
         user_id=library.user_id,
@@ -46,6 +50,7 @@ def summarise(library: Library, calls: int = 0, complete: bool = False) -> Summa
         refused=dict(Counter(f"{refused.kind} {refused.reason}" for refused in library.refused).most_common()),
         calls=calls,
         complete=complete,
+        not_told=not_told or {},
     )
 
 
