@@ -85,6 +85,7 @@ def calibrate(model: GenreModel, answers: Answers, split: str, seed: int) -> Cal
         "ece_before": errors[0],
         "ece_after": errors[1],
         "cross_fitted": cross_fitted,
+        "fitted_on": model.inference.calibrated_on,
         "bins": metrics.CALIBRATION_BINS,
     }
     return Calibration(content, *(metrics.reliability_bins(each, targets) for each in (before, after)))

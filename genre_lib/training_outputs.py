@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from genre_lib.data.embeddings import EmbeddingStore
 from genre_lib.errors import ModelExists
 from genre_lib.models import adapters, folder
 from genre_lib.models.classifier import track_logits, track_scores
-from genre_lib.models.folder import GenreModel, InferenceSettings
+from genre_lib.models.folder import GenreModel
 from genre_lib.runs import Run
 from genre_lib.training_callbacks import EpochCheckpoints, best_checkpoint, last_checkpoint
 from genre_lib.training_config import TrainingConfig
@@ -162,5 +162,5 @@ def _calibrate(model: GenreModel, data: GenreDataModule, logits: np.ndarray | No
         embedded = isinstance(data.store, EmbeddingStore)
         logits, targets = track_logits(model.network, (tracks[row] for row in range(len(tracks))), embedded)
     temperature = metrics.fit_temperature(logits, targets)
-    model.inference = InferenceSettings(model.inference.clip_seconds, model.inference.hop_seconds, temperature)
+    model.inference = replace(model.inference, temperature=temperature, calibrated_on=len(targets))
     return track_scores(logits, targets)

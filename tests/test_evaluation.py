@@ -30,7 +30,7 @@ def scored(tiny_model, catalogue) -> evaluation.Evaluation:
 
 def with_temperature(folder: Path, place: Path, temperature: float) -> GenreModel:
     model = load(folder)
-    model.inference = InferenceSettings(3.0, 3.0, temperature)
+    model.inference = InferenceSettings(3.0, 3.0, temperature, 12)
     return save(model, place)
 
 
@@ -104,7 +104,7 @@ def test_calibration_is_cross_fitted_where_it_was_fitted(tiny_model, catalogue, 
         for split in ("valid", "test")
     }
     assert fitted["valid"]["cross_fitted"] and not fitted["test"]["cross_fitted"]
-    assert fitted["test"]["temperature"] == 0.3
+    assert (fitted["test"]["temperature"], fitted["test"]["fitted_on"]) == (0.3, 12)
     assert fitted["test"]["ece_after"] != fitted["test"]["ece_before"]
     plain = evaluation.evaluate(tiny_model, catalogue, split="valid", device="cpu").metrics["calibration"]
     assert not plain["cross_fitted"]

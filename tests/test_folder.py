@@ -75,11 +75,11 @@ def test_replacing_leaves_one_whole_folder(tiny_model, tmp_path):
     model = load(tiny_model)
     first = save(model, tmp_path / "m")
     (tmp_path / "m" / "metrics.json").write_text("{}")
-    model.inference = InferenceSettings(2.0, 1.0, 1.5)
+    model.inference = InferenceSettings(2.0, 1.0, 1.5, 24)
     second = save(model, tmp_path / "m")
     assert [entry.name for entry in tmp_path.iterdir()] == ["m"]
     assert not (tmp_path / "m" / "metrics.json").exists()  # scores of other weights must not stay beside these
-    assert load(tmp_path / "m").inference == InferenceSettings(2.0, 1.0, 1.5)
+    assert load(tmp_path / "m").inference == InferenceSettings(2.0, 1.0, 1.5, 24)
     assert first.version != second.version
 
 

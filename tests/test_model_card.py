@@ -43,6 +43,14 @@ def folder(tmp_path):
     return tmp_path
 
 
+def test_a_temperature_of_few_tracks_is_told_to_be_a_guess(metrics, folder):
+    for tracks, said in ((1, "fitted on 1 track; "), (29, "fitted on 29 tracks; "), (30, ""), (None, "")):
+        card = model_card.render(folder, metrics | {"calibration": metrics["calibration"] | {"fitted_on": tracks}})
+        assert ("it is a guess" in card) is bool(said)
+        assert f"\n\nThe temperature was {said}" in card or not said
+    assert "it is a guess" not in model_card.render(folder, metrics)
+
+
 def test_front_matter_is_yaml_with_the_scores(metrics, folder):
     front = yaml.safe_load(model_card.render(folder, metrics).split("---")[1])
     assert front["license"] == "other"

@@ -108,6 +108,13 @@ def test_notes_of_caution(metrics, tracks):
     assert "No track was predicted wrong" in clean
 
 
+def test_a_temperature_of_few_tracks_is_told_to_be_a_guess(metrics, tracks):
+    few = metrics | {"calibration": metrics["calibration"] | {"fitted_on": 12}}
+    assert "The temperature was fitted on 12 tracks; on fewer than 30 it is a guess" in report.render(few, tracks, {})
+    enough = metrics | {"calibration": metrics["calibration"] | {"fitted_on": 30}}
+    assert "it is a guess" not in report.render(enough, tracks, {}) + report.render(metrics, tracks, {})
+
+
 def test_a_base_that_knows_none_of_the_genres(metrics, tracks):
     html = report.render(metrics | {"comparison": {"model": "base", "tracks": 0, "difference": None}}, tracks, {})
     assert "base knows none of these genres" in html

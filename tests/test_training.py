@@ -433,6 +433,7 @@ def test_a_solved_head_hears_each_track_once_and_is_calibrated_as_by_hearing_it_
     found = fit(config)
     assert sorted(heard) == sorted(path for split in ("train", "valid") for path in tracks.split(split).tracks["path"])
     temperature = load(found.model_folder).inference.temperature
+    assert load(found.model_folder).inference.calibrated_on == len(tracks.split("valid"))
     again = keep_best(config.model_copy(update={"run_path": str(found.run.path)}))
     assert len(heard) == len(tracks.split("train")) + 2 * len(tracks.split("valid"))
     assert found.metrics == pytest.approx(again.metrics, abs=1e-5)

@@ -176,7 +176,8 @@ def _weigh_layers(network: PreTrainedModel) -> None:
 
 
 def _write(model: GenreModel, folder: Path) -> None:
-    model.network.config.inference = asdict(model.inference)
+    known = {name: value for name, value in asdict(model.inference).items() if value is not None}
+    model.network.config.inference = known
     with QuietTransformers():
         model.network.save_pretrained(folder)
         model.extractor.save_pretrained(folder)

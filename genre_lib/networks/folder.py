@@ -28,11 +28,13 @@ class InferenceSettings:
         clip_seconds: length of a clip.
         hop_seconds: from the start of a clip to the next one's.
         temperature: divides the logits (Guo et al. 2017, arXiv:1706.04599).
+        calibrated_on: tracks that the temperature was fitted on; None where that is not known, or it was not fitted.
     """
 
     clip_seconds: float
     hop_seconds: float
     temperature: float = 1.0
+    calibrated_on: int | None = None
 
 
 @dataclass
@@ -73,10 +75,13 @@ def inference_settings(config: Any) -> InferenceSettings:
     stored = getattr(config, "inference", None) or {}
     clip = float(stored.get("clip_seconds", DEFAULT_CLIP_SECONDS.get(config.model_type, 10.0)))
     hop = float(stored.get("hop_seconds", clip))
-    settings = InferenceSettings(clip, hop, float(stored.get("temperature", 1.0)))
+    tracks = stored.get("calibrated_on")
+    settings = InferenceSettings(
+        clip, hop, float(stored.get("temperature", 1.0)), None if tracks is None else int(tracks)
+    )
     for field in fields(settings):
         value = getattr(settings, field.name)
-        if not value > 0:
+        if value is not None and not value > 0:
             raise ValueError(f"inference.{field.name} in {CONFIG} must be positive, and is {value}")
     return settings
 

@@ -55,6 +55,7 @@ class Calibration(Schema):
     ece_after: float | None = Field(description="Expected calibration error at the model's temperature.")
     cross_fitted: bool = Field(False, description="Whether no track was scored by a temperature that it helped to fit.")
     bins: int | None = None
+    fitted_on: int | None = Field(None, description="Tracks that the temperature was fitted on, where that is known.")
 
 
 class Difference(Schema):
