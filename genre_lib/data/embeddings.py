@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import time
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from itertools import groupby
 
 import numpy as np
 
-from genre_lib.data.features import FeatureStore, Prepared, settings_digest
+from genre_lib.data.features import FeatureStore, Tried, settings_digest
 from genre_lib.data.track_features import ClippedTrack
 from genre_lib.errors import AudioError
 
@@ -36,35 +34,22 @@ class EmbeddingStore(FeatureStore):
         # The clips' rows hang on less than what is made of them, such as the mean that is taken from them.
         self.embed, self.variant = embed, f"embeddings {encoder} {settings_digest(features.extractor)}"
 
-    def prepare(
-        self,
-        paths: Sequence[str],
-        workers: int | None = None,
-        progress: Callable[[int], None] | None = None,
-        heard_whole: Collection[str] = (),
-    ) -> Prepared:
-        """Embed what is missing, while threads decode ahead; a file that cannot be decoded is reported and left out.
-
-        Of every track all clips are heard, whatever ``heard_whole`` names.
-        """
-        began, names = time.perf_counter(), list(map(str, paths))
-        missing = [path for path in names if not self._is_kept(path)]
-        report = Prepared(kept=len(names) - len(missing))
+    def _tried(self, pool: Executor, paths: list[str], whole: frozenset[str]) -> Iterator[Tried]:
+        """Embed what is missing, while threads decode ahead. Of every track all clips are heard, ``whole`` or not."""
+        kept = [path for path in paths if self._is_kept(path)]
+        known = frozenset(kept)
+        yield from ((path, False, "") for path in kept)
+        missing = [path for path in paths if path not in known]
         waiting: dict[str, np.ndarray] = {}
-        with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, 8)) as pool:
-            for done, (path, fault) in enumerate(pool.map(self._fault, missing), 1):
-                if fault:
-                    report.failed[path] = fault
-                else:
-                    waiting[path] = self._heard(path)
-                if done == len(missing) or sum(map(len, waiting.values())) >= CLIPS_TOGETHER:
-                    self._embed(waiting)
-                    waiting = {}
-                if progress:
-                    progress(report.kept + done - len(waiting))
-        report.computed = len(missing) - len(report.failed)
-        report.seconds = time.perf_counter() - began
-        return report
+        for done, (path, fault) in enumerate(pool.map(self._fault, missing), 1):
+            if fault:
+                yield path, True, fault
+            else:
+                waiting[path] = self._heard(path)
+            if done == len(missing) or sum(map(len, waiting.values())) >= CLIPS_TOGETHER:
+                self._embed(waiting)
+                yield from ((path, True, "") for path in waiting)
+                waiting = {}
 
     def _is_kept(self, path: str) -> bool:
         try:

@@ -11,8 +11,8 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,10 @@ def given_features(tracks: pd.DataFrame) -> dict[str, dict[str, Any]]:
         return {}
     rows = tracks[columns].itertuples(index=False, name=None)
     return {path: dict(zip(columns, row, strict=True)) for path, row in zip(tracks["path"], rows, strict=True)}
+
+
+Tried = tuple[str, bool, str]
+"""A track's path, whether something had to be computed, and what went wrong."""
 
 
 @dataclass
@@ -134,9 +138,8 @@ class FeatureStore:
             heard_whole: those of which all clips will be asked for, and not random ones alone.
         """
         report, began = Prepared(), time.perf_counter()
-        whole = set(heard_whole)
         with ThreadPoolExecutor(workers or min(os.cpu_count() or 1, 8)) as pool:
-            tried = pool.map(lambda path: self._try(path, path in whole), map(str, paths))
+            tried = self._tried(pool, list(map(str, paths)), frozenset(heard_whole))
             for done, (path, computed, fault) in enumerate(tried, 1):
                 if fault:
                     report.failed[path] = fault
@@ -147,8 +150,11 @@ class FeatureStore:
         report.seconds = time.perf_counter() - began
         return report
 
-    def _try(self, path: str, whole: bool) -> tuple[str, bool, str]:
-        """One file of :meth:`prepare`: its path, whether it had to be decoded, and what went wrong."""
+    def _tried(self, pool: Executor, paths: list[str], whole: frozenset[str]) -> Iterator[Tried]:
+        """The files of :meth:`prepare`, each as it is done."""
+        return pool.map(lambda path: self._try(path, path in whole), paths)
+
+    def _try(self, path: str, whole: bool) -> Tried:
         variants = ["", CLIPS] if whole and self._keeps_clips else [""]
         try:
             missing = [variant for variant in variants if self.cache.get(self._key(path, variant)) is None]
