@@ -15,24 +15,19 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
-import signal
 import statistics
 import sys
-import tempfile
-import threading
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, field
-from datetime import datetime
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import yaml
+from followed_job import Session, follow, no_job_left, watched
+from own_service import REPOSITORY, STARTER, in_own_folder, opened_by, service
 from prometheus_client.parser import text_string_to_metric_families
-from serving import ENDING, REPOSITORY, free_port, interrupt_once, running
 
 from genre_lib import api_keys, audio
 from genre_lib.data import synthetic
@@ -50,11 +45,6 @@ SHOWN = (
     "genre_worker_r",
 )
 LEFT_OUT = ("_bucket", "_created", "_sum")
-POLL_SECONDS = 2.0
-TELL_SECONDS = 15.0
-"""How often a status is printed where only numbers changed."""
-MOST_SECONDS = 1800.0
-"""That a job is followed."""
 
 
 @dataclass(frozen=True)
@@ -66,46 +56,10 @@ class Music:
     track: Path
 
 
-@dataclass
-class Session:
-    """A client, and what it saw."""
-
-    http: httpx.Client
-    key: str
-    began: float = field(default_factory=time.perf_counter)
-    job: str = ""
-    last_event: str = "0"
-    ended_training: float | None = None
-    estimates: list[tuple[float, float]] = field(default_factory=list)
-    """When the job was asked for its time left, and the seconds it said."""
-    failed: bool = False
-
-    @property
-    def now(self) -> float:
-        return time.perf_counter() - self.began
-
-    def say(self, text: str) -> None:
-        print(f"{self.now:7.1f}s  {text}", flush=True)
-
-    def step(self, method: str, path: str, expected: int = 200, with_key: bool = True, **options: Any) -> Any:
-        """A request as a line; its answer."""
-        begun = time.perf_counter()
-        headers = {"X-API-Key": self.key} if with_key else {}
-        response = self.http.request(method, path, headers=headers, **options)
-        seconds = time.perf_counter() - begun
-        is_json = response.headers.get("content-type", "").startswith("application/json")
-        content = response.json() if is_json else response.text
-        good = response.status_code == expected
-        self.failed |= not good
-        mark = "" if good else f"  EXPECTED {expected}"
-        self.say(f"{method} {path} {response.status_code} in {seconds:.2f} s  {brief(content)}{mark}")
-        return content
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("music", type=Path, nargs="?", help="folder or CSV; without one, invented music")
-    parser.add_argument("--model", type=Path, default=REPOSITORY / "pretrained/genre_classifier", help="model folder")
+    parser.add_argument("--model", type=Path, default=STARTER, help="model folder")
     parser.add_argument("--experiment", type=Path, default=REPOSITORY / "experiments/finetune_all.yaml")
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--learning-rate", type=float, default=3e-3)
@@ -113,17 +67,14 @@ def main() -> int:
     given = parser.parse_args()
     if given.music and not given.music.exists():
         parser.error(f"there is no {given.music}")
-    for number in ENDING:
-        signal.signal(number, interrupt_once)
-    try:
-        with tempfile.TemporaryDirectory(prefix="genre-finetune-") as name, ExitStack() as stack:
-            music = music_in(given.music, Path(name))
-            session = stack.enter_context(service(given.model.resolve(), music, Path(name)))
-            stack.enter_context(no_job_left(session))
-            return go(session, music, given)
-    except KeyboardInterrupt:
-        print("interrupted; the service and its job were ended", file=sys.stderr)
-        return 130
+    return in_own_folder("genre-finetune-", lambda temporary: fine_tuned(temporary, given))
+
+
+def fine_tuned(temporary: Path, given: argparse.Namespace) -> int:
+    """Start the service, and go all steps; 1 as of :func:`go`."""
+    music = music_in(given.music, temporary)
+    with session_with(given.model.resolve(), music, temporary) as session, no_job_left(session):
+        return go(session, music, given)
 
 
 def go(session: Session, music: Music, given: argparse.Namespace) -> int:
@@ -166,38 +117,12 @@ def music_in(given: Path | None, temporary: Path) -> Music:
 
 
 @contextmanager
-def service(model: Path, music: Music, temporary: Path) -> Iterator[Session]:
-    """``serve.py`` on a free port, and a client of it."""
-    port, key = free_port(), api_keys.generate()
-    settings = {
-        "MODEL_PATH": str(model),
-        "MODELS_PATH": str(temporary / "models"),
-        "RUNS_PATH": str(temporary / "runs"),
-        "CACHE_PATH": str(temporary / "cache"),
-        "API_KEYS": f"user:{api_keys.digest(key)}",
-        "FINETUNE_DATA_ROOTS": str(music.root),
-    }
-    command = [sys.executable, str(REPOSITORY / "serve.py"), "--port", str(port)]
-    with (
-        running(command, settings, temporary, "service"),
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=300, trust_env=False) as http,
-    ):
+def session_with(model: Path, music: Music, temporary: Path) -> Iterator[Session]:
+    """The service with a key, and a client of it."""
+    key = api_keys.generate()
+    settings = {"MODEL_PATH": str(model), **opened_by(key), "FINETUNE_DATA_ROOTS": str(music.root)}
+    with service(temporary, settings) as url, httpx.Client(base_url=url, timeout=300, trust_env=False) as http:
         yield Session(http, key)
-
-
-@contextmanager
-def no_job_left(session: Session) -> Iterator[None]:
-    """A job outlives its server; whatever ends this, ours shall not."""
-    try:
-        yield
-    finally:
-        deadline = time.monotonic() + 60
-        while session.job and time.monotonic() < deadline:
-            with suppress(httpx.TransportError):
-                said = session.http.post(f"/finetune/stop/{session.job}", headers={"X-API-Key": session.key}).json()
-                if said.get("ended"):
-                    break
-            time.sleep(1)
 
 
 # --- the steps --------------------------------------------------------------------------------------------------------
@@ -239,70 +164,6 @@ def start(session: Session, music: Music, config: dict[str, Any]) -> None:
     session.job = session.step("POST", "/finetune/start", 202, json=asked)["job_id"]
 
 
-def follow(session: Session, until: str = "end") -> dict[str, Any]:
-    """Print a job's events that were not seen yet, up to one; its data."""
-    deadline = time.monotonic() + MOST_SECONDS
-    headers = {"Last-Event-ID": session.last_event}
-    with session.http.stream("GET", f"/finetune/events/{session.job}", headers=headers) as stream:
-        for name, number, data in events(stream.iter_lines()):
-            session.last_event = number or session.last_event
-            kind = name or data["kind"]
-            session.say(f"  event {number or '-'} {kind}  {brief(without(data, 'kind', 'time'))}")
-            if kind == "epoch_ended":
-                session.ended_training = time.perf_counter() - age(data)
-            if kind == until or time.monotonic() > deadline:
-                return data
-    session.say("  the stream ended before the job did")
-    return {}
-
-
-def events(lines: Iterator[str]) -> Iterator[tuple[str | None, str | None, dict[str, Any]]]:
-    """Server-sent events: name, id and data."""
-    fields: dict[str, str] = {}
-    for line in lines:
-        if line:
-            name, _, value = line.partition(": ")
-            fields[name] = value
-        elif "data" in fields:
-            yield fields.get("event"), fields.get("id"), json.loads(fields["data"])
-            fields = {}
-
-
-@contextmanager
-def watched(session: Session) -> Iterator[None]:
-    """Within the block the job's status is asked for again and again, and printed where it changed."""
-    ended = threading.Event()
-
-    def watch() -> None:
-        told = ("", 0.0)
-        with httpx.Client(base_url=session.http.base_url, timeout=60, trust_env=False) as http:
-            while not ended.wait(POLL_SECONDS):
-                with suppress(httpx.TransportError):
-                    told = look(session, http.get(f"/finetune/status/{session.job}").json(), told)
-
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
-def look(session: Session, said: dict[str, Any], told: tuple[str, float]) -> tuple[str, float]:
-    """Note what a status says of the progress, and print it now and then; what was printed last, and when."""
-    left = said["seconds_left"]
-    if left is not None and said["attempt"] > 1 and said["phase"] == "training":
-        session.estimates.append((time.perf_counter(), left))
-    standing = f"{said['status']} {said['phase'] or ''} epoch {said['epoch']}/{said['epochs']}"
-    if standing == told[0] and session.now - told[1] < TELL_SECONDS:
-        return told
-    prepared = "" if said["prepared"] is None else f", prepared {said['prepared']:.0%}"
-    time_left = "" if left is None else f", {left:.0f} s left"
-    session.say(f"    | {standing} {said['progress']:.0%}{prepared}{time_left}")
-    return standing, session.now
-
-
 # --- what came of it --------------------------------------------------------------------------------------------------
 
 
@@ -324,33 +185,6 @@ def tell_time_left(session: Session) -> None:
     if errors:
         mean = statistics.mean(errors)
         print(f"time left: {len(pairs)} times told, wrong by {mean:.1f} s in the mean, {max(errors):.1f} s at most")
-
-
-def brief(content: Any, longest: int = 330) -> str:
-    """An answer in a line."""
-    if isinstance(content, str):
-        return f"{len(content.splitlines())} lines"
-    text = json.dumps(shortened(content), ensure_ascii=False)
-    return text if len(text) <= longest else f"{text[:longest]}…"
-
-
-def shortened(content: Any) -> Any:
-    """Numbers of four digits."""
-    if isinstance(content, dict):
-        return {name: shortened(value) for name, value in content.items() if value is not None}
-    if isinstance(content, list):
-        return [shortened(value) for value in content]
-    return float(f"{content:.4g}") if isinstance(content, float) else content
-
-
-def without(data: dict[str, Any], *names: str) -> dict[str, Any]:
-    return {name: value for name, value in data.items() if name not in names}
-
-
-def age(event: dict[str, Any]) -> float:
-    """Seconds since an event was written."""
-    written = datetime.fromisoformat(event["time"])
-    return (datetime.now(written.tzinfo) - written).total_seconds()
 
 
 if __name__ == "__main__":

@@ -16,14 +16,12 @@ host that does not answer, or a Spotify that is not set up.
 from __future__ import annotations
 
 import argparse
-import signal
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import httpx
-from serving import ENDING, REPOSITORY, free_port, interrupt_once, running
+from own_service import UNLIMITED, in_own_folder, opened_by, service
 
 from genre_lib import api_keys
 from genre_lib.data import synthetic
@@ -40,31 +38,20 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("rest", nargs="*", help="options of schemathesis, after --")
     given = parser.parse_args()
-    for number in ENDING:
-        signal.signal(number, interrupt_once)
-    with tempfile.TemporaryDirectory(prefix="genre-fuzz-") as name:
-        folder, port = Path(name), free_port()
-        synthetic.make(folder / "music" / "some", tracks_per_genre=6, seconds=2.0)
-        passing = ", ".join(f'"{status}"' for status in ("2xx", "3xx", "4xx", *MEANT))
-        (folder / "schemathesis.toml").write_text(f"[checks]\nnot_a_server_error.expected-statuses = [{passing}]\n")
-        command = [sys.executable, str(REPOSITORY / "serve.py"), "--port", str(port)]
-        with running(command, settings(folder), folder, "service"):
-            url = f"http://127.0.0.1:{port}"
-            ended = subprocess.run(arguments(given, url), cwd=folder, check=False).returncode
-            answers = httpx.get(f"{url}/health", timeout=30, trust_env=False).status_code
-            print(f"afterwards GET /health answers {answers}")
-            return ended or int(answers != 200)
+    return in_own_folder("genre-fuzz-", lambda folder: fuzz(folder, given))
 
 
-def settings(folder: Path) -> dict[str, str]:
-    """Of a service that may do everything, in folders of its own."""
-    return {
-        **dict.fromkeys(("RATE_LIMIT", "RATE_LIMIT_PREDICTIONS", "RATE_LIMIT_CHANGES", "RATE_LIMIT_FAILED_KEYS"), ""),
-        **{f"{name}_PATH": str(folder / name.lower()) for name in ("MODELS", "RUNS", "CACHE")},
-        "FINETUNE_DATA_ROOTS": str(folder / "music"),
-        "API_KEYS": f"ann:{api_keys.digest(KEY)}",
-        "FETCH_TIMEOUT": "2",
-    }
+def fuzz(folder: Path, given: argparse.Namespace) -> int:
+    """Start the service, and let schemathesis at it; its exit status."""
+    synthetic.make(folder / "music" / "some", tracks_per_genre=6, seconds=2.0)
+    passing = ", ".join(f'"{status}"' for status in ("2xx", "3xx", "4xx", *MEANT))
+    (folder / "schemathesis.toml").write_text(f"[checks]\nnot_a_server_error.expected-statuses = [{passing}]\n")
+    settings = {**UNLIMITED, **opened_by(KEY), "FINETUNE_DATA_ROOTS": str(folder / "music"), "FETCH_TIMEOUT": "2"}
+    with service(folder, settings) as url:
+        ended = subprocess.run(arguments(given, url), cwd=folder, check=False).returncode
+        answers = httpx.get(f"{url}/health", timeout=30, trust_env=False).status_code
+        print(f"afterwards GET /health answers {answers}")
+        return ended or int(answers != 200)
 
 
 def arguments(given: argparse.Namespace, url: str) -> list[str]:

@@ -19,9 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-
-BROKEN = [b"", b"this is a text and no audio" * 40, b"RIFF\x00\x00\x00\x00WAVE", b"ID3\x04" + bytes(2000)]
-BROKEN_EVERY = 10
+from uploads import BROKEN, BROKEN_EVERY
 
 
 @dataclass(frozen=True)

@@ -26,8 +26,8 @@ from typing import Any
 import httpx
 import numpy as np
 import torch
+from own_service import UNLIMITED, service
 from scipy.io import wavfile
-from serving import service
 from transformers import AutoFeatureExtractor, AutoModelForAudioClassification
 from transformers.utils import logging as hf_logging
 
@@ -178,10 +178,11 @@ def by_command(folder: Path, tracks: list[Path]) -> list[np.ndarray]:
 def by_service(folder: Path, tracks: list[Path], place: Path) -> list[np.ndarray]:
     """Confidences of ``POST /predict``."""
     told = []
-    with service(folder, place, cache=False) as server:
+    settings = {"MODEL_PATH": str(folder), **UNLIMITED, "PREDICTION_CACHE_BYTES": "0"}
+    with service(place, settings) as url:
         for track in tracks:
             sent = {"files": {"file": (track.name, track.read_bytes())}, "data": {"top_k": str(len(GENRES))}}
-            answer = httpx.post(f"{server.url}/predict", **sent, timeout=600, trust_env=False)  # type: ignore[arg-type]
+            answer = httpx.post(f"{url}/predict", **sent, timeout=600, trust_env=False)  # type: ignore[arg-type]
             told.append(in_order(answer.raise_for_status().json()["predictions"]))
     return told
 

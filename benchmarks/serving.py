@@ -16,50 +16,21 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import os
-import signal
-import socket
 import statistics
-import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import av
 import httpx
-import psutil
+from own_service import UNLIMITED, free_port, in_own_folder, running, service
+from uploads import Upload, add_arguments, prepare, require_arguments
 
 from genre_lib import audio
-from genre_lib.settings import Settings
-
-REPOSITORY = Path(__file__).resolve().parents[1]
-SECONDS = 30.0
-BIT_RATE = 128_000
-START_SECONDS = 180
-END_SECONDS = 20
-ENDING = (signal.SIGINT, signal.SIGTERM)
-LEFT_TO_THE_USER = {"device", "engine", "max_batch_size", "batch_timeout"}
-"""Settings of the service that may be tried out here; the others are as measured."""
-
-
-@dataclass(frozen=True)
-class Upload:
-    """A file as it is posted."""
-
-    name: str
-    content: bytes
-
-    def numbered(self, number: int) -> bytes:
-        """The same sound as other content: an ID3v2 tag before it, with a frame for private use."""
-        owner_and_number = b"benchmark\0" + number.to_bytes(8, "big")
-        frame = b"PRIV" + len(owner_and_number).to_bytes(4, "big") + b"\0\0" + owner_and_number
-        return b"ID3\x03\0\0" + len(frame).to_bytes(4, "big") + frame + self.content
 
 
 @dataclass(frozen=True)
@@ -100,111 +71,40 @@ def main() -> int:
     if given.plain:
         serve_plainly(given.model, given.plain)
         return 0
-    for number in ENDING:
-        signal.signal(number, interrupt_once)
-    try:
-        with tempfile.TemporaryDirectory(prefix="genre-serving-") as name, ExitStack() as stack:
-            uploads = prepare(given.folder, Path(name), given.files)
-            print(f"{len(uploads)} files, {sum(len(u.content) for u in uploads) / len(uploads) / 1e3:.0f} kB each")
-            servers = [
-                stack.enter_context(service(given.model, Path(name), given.cache)),
-                stack.enter_context(plain(given.model, Path(name))),
-            ]
-            return measure(servers, uploads, given)
-    except KeyboardInterrupt:
-        print("interrupted; both servers were ended", file=sys.stderr)
-        return 130
+    return in_own_folder("genre-serving-", lambda temporary: beside_each_other(temporary, given))
 
 
-def interrupt_once(number: int, frame: object) -> None:
-    """The first signal ends the servers; a second one shall not keep that from its end."""
-    for ending in ENDING:
-        signal.signal(ending, signal.SIG_IGN)
-    raise KeyboardInterrupt
+def beside_each_other(temporary: Path, given: argparse.Namespace) -> int:
+    """Start both, and load them in turns."""
+    uploads = prepare(given.folder, temporary, given.files)
+    with ours(given.model, temporary, given.cache) as own, plain(given.model, temporary) as other:
+        return measure([own, other], uploads, given)
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, nargs="?", help="folder of audio files; without one, invented music")
-    parser.add_argument("--model", type=Path, default=REPOSITORY / "pretrained/genre_classifier", help="model folder")
+    add_arguments(parser, files=32)
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 4, 16], help="so many at once, one after another")
     parser.add_argument("--seconds", type=float, default=60, help="for each server and number of clients")
     parser.add_argument("--turns", type=int, default=2, help="parts that these seconds are taken in, by turns")
-    parser.add_argument("--files", type=int, default=32, help="different files to post")
     parser.add_argument("--cache", action="store_true", help="leave the service's cache on, and repeat the same files")
     parser.add_argument("--plain", type=int, metavar="PORT", help=argparse.SUPPRESS)
     given = parser.parse_args()
-    given.model = given.model.resolve()
-    if min(*given.clients, given.turns, given.files) < 1 or given.seconds <= 0:
-        parser.error("clients, turns and files are 1 or more, and seconds more than 0")
-    if not (given.model / "config.json").is_file():
-        parser.error(f"{given.model} is no model folder; name one by --model")
-    if given.folder and not given.folder.is_dir():
-        parser.error(f"there is no folder {given.folder}")
+    require_arguments(parser, given)
+    if min(*given.clients, given.turns) < 1 or given.seconds <= 0:
+        parser.error("clients and turns are 1 or more, and seconds more than 0")
     return given
-
-
-# --- what is posted ---------------------------------------------------------------------------------------------------
-
-
-def prepare(folder: Path | None, temporary: Path, files: int) -> list[Upload]:
-    """The first 30 s of so many files, spread over the folder; an mp3 that is no longer is taken as it is."""
-    found = audio.find(folder) if folder else sorted(invented(temporary / "music", files).rglob("*.wav"))
-    if not found:
-        sys.exit(f"error: there is no audio below {folder}; name another folder, or none for invented music")
-    chosen = found[:: max(1, len(found) // files)][:files]
-    uploads = []
-    for number, file in enumerate(chosen):
-        short = file.suffix.lower() == ".mp3" and (audio.probe(file).duration or SECONDS + 1) <= SECONDS + 0.5
-        content = file if short else cut(file, temporary / f"{number}.mp3")
-        uploads.append(Upload(f"{number}.mp3", content.read_bytes()))
-    return uploads
-
-
-def invented(folder: Path, files: int) -> Path:
-    """The synthetic catalogue, long enough to be cut, as large as is needed."""
-    from genre_lib.data import synthetic
-
-    genres = len(synthetic.SYNTH_GENRES)
-    tracks = max(synthetic.MIN_TRACKS, -(-files // genres))
-    return synthetic.make(folder, tracks_per_genre=tracks, seconds=SECONDS, sample_rate=44100)
-
-
-def cut(source: Path, target: Path) -> Path:
-    """The first 30 s as mp3, in the source's rate and with as many channels, at most two."""
-    with av.open(str(source)) as given, av.open(str(target), "w", format="mp3") as made:
-        stream = given.streams.audio[0]
-        layout = "mono" if stream.codec_context.channels == 1 else "stereo"
-        encoder = made.add_stream("libmp3lame", rate=stream.codec_context.sample_rate, layout=layout)
-        encoder.bit_rate = BIT_RATE
-        for frame in given.decode(stream):
-            if frame.time is not None and frame.time >= SECONDS:
-                break
-            frame.pts = None
-            made.mux(encoder.encode(frame))
-        made.mux(encoder.encode(None))
-    return target
 
 
 # --- the two servers --------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def service(model: Path, temporary: Path, cache: bool) -> Iterator[Server]:
-    """``serve.py`` on a free port, without limits of rate, with folders of its own."""
-    port = free_port()
-    settings = {
-        "MODEL_PATH": str(model),
-        "MODELS_PATH": str(temporary / "models"),
-        "RUNS_PATH": str(temporary / "runs"),
-        "CACHE_PATH": str(temporary / "cache"),
-        **dict.fromkeys(("RATE_LIMIT", "RATE_LIMIT_PREDICTIONS", "RATE_LIMIT_CHANGES"), ""),
-        "MAX_REQUESTS_IN_FLIGHT": "1000",
-        **({} if cache else {"PREDICTION_CACHE_BYTES": "0"}),
-    }
-    command = [sys.executable, str(REPOSITORY / "serve.py"), "--port", str(port)]
-    with running(command, settings, temporary, "service"):
-        yield Server("service", f"http://127.0.0.1:{port}")
+def ours(model: Path, temporary: Path, cache: bool) -> Iterator[Server]:
+    """The service without limits of rate."""
+    settings = {"MODEL_PATH": str(model), **UNLIMITED, "MAX_REQUESTS_IN_FLIGHT": "1000"}
+    with service(temporary, settings if cache else {**settings, "PREDICTION_CACHE_BYTES": "0"}) as url:
+        yield Server("service", url)
 
 
 @contextmanager
@@ -236,56 +136,6 @@ def serve_plainly(model: Path, port: int) -> None:
     app.post("/predict")(predict)
     app.get("/health")(lambda: "ok")
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
-
-
-@contextmanager
-def running(command: Sequence[str], settings: dict[str, str], temporary: Path, name: str) -> Iterator[None]:
-    """A server from when it answers; at the end, whatever ends this, no process of it is left."""
-    log = temporary / f"{name}.log"
-    own = set(Settings.model_fields) - LEFT_TO_THE_USER
-    kept = {variable: value for variable, value in os.environ.items() if variable.lower() not in own}
-    environment = kept | {"OMP_WAIT_POLICY": "PASSIVE", "HF_HUB_OFFLINE": "1", "TMPDIR": str(temporary)} | settings
-    with log.open("wb") as output:
-        # in a session of its own, so that Ctrl-C comes to this process alone, which ends the others in order
-        process = subprocess.Popen(
-            command, cwd=temporary, env=environment, stdout=output, stderr=output, start_new_session=True
-        )
-    try:
-        wait_until_it_answers(process, int(command[-1]), log)
-        yield
-    finally:
-        end(process)
-
-
-def wait_until_it_answers(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while process.poll() is None and time.monotonic() < deadline:
-        with suppress(httpx.TransportError):
-            if httpx.get(f"http://127.0.0.1:{port}/health", timeout=5, trust_env=False).status_code == 200:
-                return
-        time.sleep(0.2)
-    sys.exit(f"error: a server did not start; it said:\n{log.read_text(errors='replace')[-3000:]}")
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """By a signal; what does not end by it is killed, with what it started."""
-    with suppress(psutil.NoSuchProcess):
-        started = psutil.Process(process.pid).children(recursive=True)
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(END_SECONDS)
-        for left in started:
-            with suppress(psutil.NoSuchProcess):
-                left.kill()
-    if process.poll() is None:
-        process.kill()
-    process.wait()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 # --- measuring --------------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""What every route of the service is asked, how it is asked, and the document that comes of it."""
