@@ -11,12 +11,11 @@ from typing import Any
 
 from genre_lib.errors import SpotifyUnreachable
 from genre_lib.settings import Settings
-from genre_lib.spotify.downloads import Downloads, Service
+from genre_lib.spotify.asked_previews import AskedPreviews, Preview
+from genre_lib.spotify.downloads import Service
 from genre_lib.spotify.folder_index import isrc_of
 from genre_lib.spotify.library import Track
 from genre_lib.spotify.pace import PATIENCE, Pace
-from genre_lib.spotify.previews import is_audio
-from genre_lib.spotify.sound import Sound
 
 HOSTS = (".dzcdn.net",)
 TERMS = "Deezer's terms allow its previews for private, non-commercial use alone, and no copies: nothing is stored."
@@ -36,47 +35,24 @@ def pace_of(patience: float = PATIENCE) -> Pace:
     return Pace("Deezer", CALLS, SECONDS, patience=patience, now=time.time)
 
 
-class Deezer:
-    """Looks a track up by its code; one without a code is not looked up.
-
-    Args:
-        pace: shared by all who ask Deezer from this process.
-    """
+class Deezer(AskedPreviews):
+    """Looks a track up by its code; one without a code is not looked up."""
 
     name = "deezer"
+    how = "isrc"
 
     def __init__(self, settings: Settings, pace: Pace | None = None) -> None:
-        self.pace = pace or pace_of()
-        service = Service("Deezer", settings.deezer_url, HOSTS)
-        self.downloads = Downloads(service, settings.spotify_timeout, self.pace.now)
+        super().__init__(Service("Deezer", settings.deezer_url, HOSTS), settings.spotify_timeout, pace or pace_of())
 
-    def has(self, track: Track) -> float:
-        """How surely it has a preview; this asks Deezer, and fetches no audio.
-
-        Raises:
-            RateLimited, SpotifyUnreachable: it does not answer now.
-        """
-        return SURENESS if self._preview(track) else 0.0
-
-    def find(self, track: Track) -> Sound | None:
-        """The preview; None where Deezer does not know the code, or has no preview of it.
-
-        Raises:
-            RateLimited, SpotifyUnreachable: it does not answer now.
-        """
-        url = self._preview(track)
-        content = self.downloads.audio(url) if url else None
-        return Sound(self.name, "isrc", SURENESS, content=content) if content and is_audio(content) else None
-
-    def _preview(self, track: Track) -> str:
-        """The address of the preview, ``""`` where there is none that may be opened."""
+    def preview(self, track: Track) -> Preview | None:
+        """What stands under the track's code, where that is the same code and about the same length."""
         isrc = isrc_of(track.isrc)
         answer = self._ask(f"track/isrc:{isrc}") if isrc else {}
         url, apart = answer.get("preview"), seconds_apart(answer.get("duration"), track.duration)
         other = isrc_of(str(answer.get("isrc") or "")) not in {"", isrc}
         if not isinstance(url, str) or other or apart > MOST_APART or not self.downloads.service.owns(url):
-            return ""
-        return url
+            return None
+        return Preview(url, SURENESS)
 
     def _ask(self, path: str) -> dict[str, Any]:
         """What Deezer says; nothing where it has no such track."""

@@ -7,18 +7,16 @@ minute are answered, and 403 after that. The search knows no ISRC: what it finds
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Any
 
 from genre_lib.settings import Settings
-from genre_lib.spotify.downloads import Downloads, Service
+from genre_lib.spotify.asked_previews import AskedPreviews, Preview
+from genre_lib.spotify.downloads import Service
 from genre_lib.spotify.library import Track
 from genre_lib.spotify.likeness import Wanted, likeness
 from genre_lib.spotify.matching import LEAST
 from genre_lib.spotify.pace import PATIENCE, Pace
-from genre_lib.spotify.previews import is_audio
 from genre_lib.spotify.readings import Reading
-from genre_lib.spotify.sound import Sound
 
 HOSTS = (".itunes.apple.com",)
 TERMS = "Apple's terms allow previews to be streamed alone, to promote what its store sells: nothing is stored."
@@ -29,55 +27,22 @@ RESULTS = 15
 LONGEST_TERM = 200
 
 
-@dataclass(frozen=True)
-class Preview:
-    """A result that is the track: where its preview is, and how surely it is."""
-
-    url: str
-    sureness: float
-
-
 def pace_of(patience: float = PATIENCE) -> Pace:
     """What Apple answers, for whoever waits so many seconds for a turn."""
     return Pace("iTunes", CALLS, SECONDS, patience=patience, now=time.time)
 
 
-class Itunes:
-    """Searches for a track.
-
-    Args:
-        pace: shared by all who ask Apple from this process.
-    """
+class Itunes(AskedPreviews):
+    """Searches for a track."""
 
     name = "itunes"
+    how = "artist_title"
 
     def __init__(self, settings: Settings, pace: Pace | None = None) -> None:
-        self.pace = pace or pace_of()
-        service = Service("iTunes", settings.itunes_url, HOSTS)
-        self.downloads = Downloads(service, settings.spotify_timeout, self.pace.now)
+        super().__init__(Service("iTunes", settings.itunes_url, HOSTS), settings.spotify_timeout, pace or pace_of())
 
-    def has(self, track: Track) -> float:
-        """How surely it has a preview; this asks Apple, and fetches no audio.
-
-        Raises:
-            RateLimited, SpotifyUnreachable: it does not answer now.
-        """
-        preview = self._preview(track)
-        return preview.sureness if preview else 0.0
-
-    def find(self, track: Track) -> Sound | None:
-        """The preview; None where no result is the track, or its preview is gone.
-
-        Raises:
-            RateLimited, SpotifyUnreachable: it does not answer now.
-        """
-        preview = self._preview(track)
-        content = self.downloads.audio(preview.url) if preview else None
-        if preview is None or not content or not is_audio(content):
-            return None
-        return Sound(self.name, "artist_title", preview.sureness, content=content)
-
-    def _preview(self, track: Track) -> Preview | None:
+    def preview(self, track: Track) -> Preview | None:
+        """The result that is most surely the track, where one is sure enough."""
         wanted = Wanted(track)
         if not track.artist or not track.title:
             return None
