@@ -12,11 +12,12 @@ from transformers import PreTrainedConfig, PreTrainedModel
 from transformers import initialization as init
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from genre_lib.models.of_labels import OfLabels
 from genre_lib.networks.cnn import CNNShape, GenreCNNLayers
 from genre_lib.networks.files import GENRE_CNN
 
 
-class GenreCNNConfig(CNNShape, PreTrainedConfig):
+class GenreCNNConfig(OfLabels, CNNShape, PreTrainedConfig):
     """:class:`genre_lib.networks.cnn.CNNShape`, and what every configuration of transformers holds."""
 
     model_type = GENRE_CNN
@@ -25,12 +26,6 @@ class GenreCNNConfig(CNNShape, PreTrainedConfig):
         super().__post_init__(**kwargs)
         self.channels = list(self.channels)
         self.check_shape(self.num_labels or 0)
-
-    @classmethod
-    def for_labels(cls, labels: Sequence[str], **fields: Any) -> GenreCNNConfig:
-        """A configuration whose outputs are the labels, in their order."""
-        names = dict(enumerate(labels))
-        return cls(id2label=names, label2id={name: index for index, name in names.items()}, **fields)
 
     @classmethod
     def tiny(cls, labels: Sequence[str] = ("a", "b"), **fields: Any) -> GenreCNNConfig:

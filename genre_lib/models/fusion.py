@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -16,6 +15,7 @@ from transformers.modeling_outputs import SequenceClassifierOutput
 
 from genre_lib.errors import ConfigurationError
 from genre_lib.models.cnn import GenreCNNForAudioClassification
+from genre_lib.models.of_labels import OfLabels
 from genre_lib.networks.files import GENRE_CNN, GENRE_FUSION, MUSICNN
 from genre_lib.networks.fusion import SHAPES, FusionLayers, FusionShape, by_member
 from genre_lib.networks.fusion_encoder import MemberLinear
@@ -25,7 +25,7 @@ FRONTS = {GENRE_CNN: ("input_norm", "stem", "stem_norm"), MUSICNN: ("input_norm"
 """Parts of the audio networks that :meth:`freeze_feature_encoder` of each lets rest."""
 
 
-class GenreFusionConfig(FusionShape, PreTrainedConfig):
+class GenreFusionConfig(OfLabels, FusionShape, PreTrainedConfig):
     """:class:`genre_lib.networks.fusion.FusionShape`, and what every configuration of transformers holds."""
 
     model_type = GENRE_FUSION
@@ -33,12 +33,6 @@ class GenreFusionConfig(FusionShape, PreTrainedConfig):
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)
         self.check_shape(self.num_labels or 0)
-
-    @classmethod
-    def for_labels(cls, labels: Sequence[str], **shape: Any) -> GenreFusionConfig:
-        """A configuration whose outputs are the labels, in their order."""
-        names = dict(enumerate(labels))
-        return cls(id2label=names, label2id={name: index for index, name in names.items()}, **shape)
 
 
 class GenreFusionForAudioClassification(FusionLayers, PreTrainedModel):

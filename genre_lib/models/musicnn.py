@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -10,11 +9,12 @@ from torch.nn import functional
 from transformers import PreTrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
+from genre_lib.models.of_labels import OfLabels
 from genre_lib.networks.files import MUSICNN
 from genre_lib.networks.musicnn import MusicnnLayers, MusicnnShape
 
 
-class MusicnnModelConfig(MusicnnShape, PreTrainedConfig):
+class MusicnnModelConfig(OfLabels, MusicnnShape, PreTrainedConfig):
     """:class:`genre_lib.networks.musicnn.MusicnnShape`, and what every configuration of transformers holds."""
 
     model_type = MUSICNN
@@ -23,12 +23,6 @@ class MusicnnModelConfig(MusicnnShape, PreTrainedConfig):
         super().__post_init__(**kwargs)
         self.timbral_filters, self.temporal_filters = list(self.timbral_filters), list(self.temporal_filters)
         self.check_shape(self.num_labels or 0)
-
-    @classmethod
-    def for_labels(cls, labels: Sequence[str], **fields: Any) -> MusicnnModelConfig:
-        """A configuration whose outputs are the labels, in their order."""
-        names = dict(enumerate(labels))
-        return cls(id2label=names, label2id={name: index for index, name in names.items()}, **fields)
 
 
 class MusicnnForAudioClassification(MusicnnLayers, PreTrainedModel):
