@@ -67,72 +67,90 @@ def start() -> Route:
     return Route("POST", path, "Start a fine-tuning", requests, changes=True, plain=plain)
 
 
+ONE = f"{AT}/finetune"
+POST = f"curl -X POST {WITH_KEY} {ONE}"
+NO_JOB, A_PATH = "20260131-174501-mine-8f2c0d91ab", "..%2F..%2Fetc"
+STATE = "job_id status queue_position attempt"
+"""Shown of a job whose progress is not the point."""
+
+
 def jobs() -> list[Route]:
-    one = f"{AT}/finetune"
-    post = f"curl -X POST {WITH_KEY} {one}"
-    nobody, path = "20260131-174501-mine-8f2c0d91ab", "..%2F..%2Fetc"
-    state = "job_id status queue_position attempt"
-    status = Route(
+    return [start(), status(), listed(), stop(), events(), resume()]
+
+
+def status() -> Route:
+    return Route(
         "GET",
         "/finetune/status/{job_id}",
         "See how a job goes",
         [
-            Request("one that runs", f"curl {one}/status/$JOB", 200),
-            Request("one that waits", f"curl {one}/status/$WAITING", 200, shows=state),
-            Request("no such job", f"curl {one}/status/{nobody}", 404, "job_not_found"),
-            Request("a path", f"curl {one}/status/{path}", 404, "not_found"),
+            Request("one that runs", f"curl {ONE}/status/$JOB", 200),
+            Request("one that waits", f"curl {ONE}/status/$WAITING", 200, shows=STATE),
+            Request("no such job", f"curl {ONE}/status/{NO_JOB}", 404, "job_not_found"),
+            Request("a path", f"curl {ONE}/status/{A_PATH}", 404, "not_found"),
         ],
-        plain=f"curl {one}/status/$JOB",
+        plain=f"curl {ONE}/status/$JOB",
     )
-    listed = Route(
+
+
+def listed() -> Route:
+    return Route(
         "GET",
         "/finetune",
         "List the jobs",
         [
-            Request("all", f"curl {one}", 200, shows="total limit offset"),
-            Request("those that wait", f'curl "{one}?status=queued&limit=1"', 200),
-            Request("no such status", f'curl "{one}?status=lost"', 422, "invalid_request"),
-            Request("out of range", f'curl "{one}?limit=0&offset=-1"', 422, "invalid_request"),
+            Request("all", f"curl {ONE}", 200, shows="total limit offset"),
+            Request("those that wait", f'curl "{ONE}?status=queued&limit=1"', 200),
+            Request("no such status", f'curl "{ONE}?status=lost"', 422, "invalid_request"),
+            Request("out of range", f'curl "{ONE}?limit=0&offset=-1"', 422, "invalid_request"),
         ],
-        plain=f"curl {one}",
+        plain=f"curl {ONE}",
     )
-    stop = Route(
+
+
+def stop() -> Route:
+    return Route(
         "POST",
         "/finetune/stop/{job_id}",
         "Stop a job",
         [
-            Request("one that waits", f"{post}/stop/$WAITING", 202, shows=state),
-            Request("once more: nothing changes", f"{post}/stop/$WAITING", 202, shows=state),
-            Request("one that runs", f"{post}/stop/$JOB", 202, shows="job_id status", late=True),
-            Request("no such job", f"{post}/stop/{nobody}", 404, "job_not_found"),
+            Request("one that waits", f"{POST}/stop/$WAITING", 202, shows=STATE),
+            Request("once more: nothing changes", f"{POST}/stop/$WAITING", 202, shows=STATE),
+            Request("one that runs", f"{POST}/stop/$JOB", 202, shows="job_id status", late=True),
+            Request("no such job", f"{POST}/stop/{NO_JOB}", 404, "job_not_found"),
         ],
         changes=True,
-        plain=f"curl -X POST {one}/stop/$WAITING",
+        plain=f"curl -X POST {ONE}/stop/$WAITING",
     )
-    events = Route(
+
+
+def events() -> Route:
+    return Route(
         "GET",
         "/finetune/events/{job_id}",
         "Follow a job",
         [
             Request(
-                "a job that has ended, from its beginning", f"curl -N {one}/events/$WAITING", 200, shows="event: id:"
+                "a job that has ended, from its beginning", f"curl -N {ONE}/events/$WAITING", 200, shows="event: id:"
             ),
-            Request("after its end", f'curl -N -H "Last-Event-ID: 0-end" {one}/events/$WAITING', 204),
-            Request("no such job", f"curl -N {one}/events/{nobody}", 404, "job_not_found"),
+            Request("after its end", f'curl -N -H "Last-Event-ID: 0-end" {ONE}/events/$WAITING', 204),
+            Request("no such job", f"curl -N {ONE}/events/{NO_JOB}", 404, "job_not_found"),
         ],
-        plain=f"curl -N {one}/events/$WAITING",
+        plain=f"curl -N {ONE}/events/$WAITING",
     )
-    resume = Route(
+
+
+def resume() -> Route:
+    return Route(
         "POST",
         "/finetune/resume/{job_id}",
         "Let a job go on",
         [
-            Request("one that was stopped", f"{post}/resume/$WAITING", 202, shows=state),
-            Request("one that waits already", f"{post}/resume/$WAITING", 409, "job_conflict"),
-            Request("one that runs", f"{post}/resume/$JOB", 409, "job_conflict"),
-            Request("no such job", f"{post}/resume/{nobody}", 404, "job_not_found"),
+            Request("one that was stopped", f"{POST}/resume/$WAITING", 202, shows=STATE),
+            Request("one that waits already", f"{POST}/resume/$WAITING", 409, "job_conflict"),
+            Request("one that runs", f"{POST}/resume/$JOB", 409, "job_conflict"),
+            Request("no such job", f"{POST}/resume/{NO_JOB}", 404, "job_not_found"),
         ],
         changes=True,
-        plain=f"curl -X POST {one}/resume/$WAITING",
+        plain=f"curl -X POST {ONE}/resume/$WAITING",
     )
-    return [start(), status, listed, stop, events, resume]
