@@ -13,7 +13,7 @@ from genre_lib.engines.names import FLOAT32
 from genre_lib.errors import CatalogueInvalid
 from genre_lib.inference import Predictor
 from genre_lib.labels import canonical
-from genre_lib.models.folder import GenreModel
+from genre_lib.networks.folder import LoadedModel
 from genre_lib.networks.fusion import CATALOGUE
 from genre_lib.networks.fusion_features import FEATURES
 from genre_lib.predictions import TrackPrediction
@@ -75,13 +75,13 @@ def match_genres(model_genres: Sequence[str], catalogue_genres: Sequence[str]) -
     return {genre: exact.get(genre, related.get(canonical(genre), UNKNOWN)) for genre in catalogue_genres}
 
 
-def display_name(model: GenreModel) -> str:
+def display_name(model: LoadedModel) -> str:
     """The model's name; that of its run where it still lies in the run's folder ``model``."""
     in_run = model.folder is not None and model.folder.name == "model"
     return model.folder.resolve().parent.name if in_run and model.folder else model.name or "unnamed model"
 
 
-def answer(model: GenreModel, chosen: Catalogue, device: str) -> Answers:
+def answer(model: LoadedModel, chosen: Catalogue, device: str) -> Answers:
     # A score is to mean the same on every machine, whichever engine is the fastest there.
     return answer_by(Predictor(model, device=device, engine=FLOAT32), display_name(model), chosen)
 

@@ -23,8 +23,9 @@ from genre_lib.data.catalogue import Catalogue
 from genre_lib.data_description import describe_data, read_digest
 from genre_lib.errors import ModelNotFound
 from genre_lib.files import write_whole
+from genre_lib.inference import load_model
 from genre_lib.metrics import Interval, ReliabilityBins
-from genre_lib.models.folder import GenreModel, load
+from genre_lib.networks.folder import LoadedModel
 from genre_lib.registry import ENCODER, describe, resolve
 from genre_lib.runs import Run
 from genre_lib.scores import calibrate, not_covered, per_source, scores_of, table_of
@@ -47,7 +48,7 @@ class Evaluation:
         before, after: reliability at temperature 1, and at the model's.
     """
 
-    model: GenreModel
+    model: LoadedModel
     catalogue: Catalogue
     tracks: pd.DataFrame
     metrics: dict[str, Any]
@@ -93,10 +94,10 @@ class Evaluation:
 
 
 def evaluate(
-    model: GenreModel | Path | str,
+    model: LoadedModel | Path | str,
     catalogue: Catalogue,
     split: str | None = None,
-    compare_to: GenreModel | Path | str | None = None,
+    compare_to: LoadedModel | Path | str | None = None,
     run: Run | None = None,
     seed: int = 0,
     *,
@@ -196,16 +197,16 @@ def figures(evaluation: Evaluation, run: Run | None = None) -> dict[str, plots.C
     return charts
 
 
-def loaded(model: GenreModel | Path | str) -> GenreModel:
-    return model if isinstance(model, GenreModel) else load(model)
+def loaded(model: LoadedModel | Path | str) -> LoadedModel:
+    return model if isinstance(model, LoadedModel) else load_model(model)
 
 
-def _has_no_genres(model: GenreModel | Path | str) -> bool:
-    return not isinstance(model, GenreModel) and Path(model).is_dir() and describe(Path(model)).kind == ENCODER
+def _has_no_genres(model: LoadedModel | Path | str) -> bool:
+    return not isinstance(model, LoadedModel) and Path(model).is_dir() and describe(Path(model)).kind == ENCODER
 
 
 def score(
-    model: GenreModel,
+    model: LoadedModel,
     catalogue: Catalogue,
     split: str,
     chosen: Catalogue,
@@ -245,7 +246,7 @@ def base_of(model_folder: Path | str) -> Path | None:
         return None
 
 
-def _inherited_sources(model: GenreModel) -> list[str]:
+def _inherited_sources(model: LoadedModel) -> list[str]:
     """What the model's base had learned from; where neither it nor its weights say it, that it is not known."""
     base = getattr(model.network.config, "base_model", None)
     folder = base_of(model.folder) if base and model.folder is not None else None

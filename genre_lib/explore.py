@@ -13,7 +13,7 @@ from genre_lib import audio
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.descriptors import NUMBERS, analyze_files
 from genre_lib.errors import AudioError
-from genre_lib.models.logmel import LogMelFeatureExtractor
+from genre_lib.networks.logmel import LogMel
 from genre_lib.settings import Settings
 
 EXCERPT_SECONDS = 6.0
@@ -63,9 +63,9 @@ def excerpts(
     return {genre: excerpt for genre, excerpt in found.items() if excerpt is not None}
 
 
-def log_mels(found: Mapping[str, Excerpt], extractor: LogMelFeatureExtractor | None = None) -> dict[str, np.ndarray]:
+def log_mels(found: Mapping[str, Excerpt], extractor: LogMel | None = None) -> dict[str, np.ndarray]:
     """Log-mel of each excerpt in decibels, [mels, frames], as the CNN's front end hears it."""
-    extractor = extractor or LogMelFeatureExtractor()
+    extractor = extractor or LogMel()
     normalised = {genre: extractor.logmel(torch.from_numpy(one.waveform)).numpy() for genre, one in found.items()}
     return {genre: DECIBELS_PER_NEPER * (mel * extractor.std + extractor.mean) for genre, mel in normalised.items()}
 

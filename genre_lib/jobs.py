@@ -68,7 +68,7 @@ def notebook_parameters(notebook: Path | str) -> dict[str, Any]:
     Raises:
         ConfigurationError: there is no such notebook, or it cannot be read.
     """
-    from papermill import inspect_notebook
+    from genre_lib.notebook_papermill import inspect_notebook
 
     if not Path(notebook).is_file():
         raise ConfigurationError(f"Expected a notebook at {notebook}, and there is none; set NOTEBOOKS_PATH.")

@@ -76,7 +76,7 @@ def started(notebook: Path, parameters: Mapping[str, Any], output: Path) -> Iter
         arguments = [literal(notebook), literal(output), "-f", str(values), "-k", KERNEL, "--no-progress-bar"]
         arguments += ["--start-timeout", str(START_SECONDS)]
         process = subprocess.Popen(
-            [sys.executable, "-m", "papermill", *arguments],
+            [sys.executable, "-m", "genre_lib.notebook_papermill", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=stderr,

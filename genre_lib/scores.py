@@ -14,7 +14,7 @@ from genre_lib.clips import probabilities
 from genre_lib.comparison import share_interval
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.metrics import ReliabilityBins
-from genre_lib.models.folder import GenreModel
+from genre_lib.networks.folder import LoadedModel
 
 TEMPERATURE_SPLIT = "valid"
 """The split that training fits the temperature on, and chooses the epoch by."""
@@ -63,7 +63,7 @@ class Calibration:
     after: ReliabilityBins
 
 
-def calibrate(model: GenreModel, answers: Answers, split: str, seed: int) -> Calibration:
+def calibrate(model: LoadedModel, answers: Answers, split: str, seed: int) -> Calibration:
     """Calibration error at temperature 1 and at the model's.
 
     On the split that the temperature was fitted on, "after" is cross-fitted, so that no track scores a temperature that

@@ -22,7 +22,7 @@ from genre_lib.evaluation import Evaluation
 from genre_lib.files import write_whole
 from genre_lib.inference import Predictor
 from genre_lib.metrics import Interval
-from genre_lib.models.folder import GenreModel
+from genre_lib.networks.folder import LoadedModel
 from genre_lib.registry import describe
 from genre_lib.runs import Run
 from genre_lib.side_by_side_models import distinct_names
@@ -87,10 +87,10 @@ class SideBySide:
 
 
 def side_by_side(
-    models: Sequence[GenreModel | Path | str],
+    models: Sequence[LoadedModel | Path | str],
     catalogue: Catalogue,
     split: str | None = None,
-    compare_to: Sequence[GenreModel | Path | str] = (),
+    compare_to: Sequence[LoadedModel | Path | str] = (),
     run: Run | None = None,
     seed: int = 0,
     *,
@@ -159,15 +159,15 @@ def write(found: SideBySide, run: Run) -> None:
 class _Rival:
     """One of the models, what it says of the tracks, and how good that is."""
 
-    model: GenreModel
+    model: LoadedModel
     predictor: Predictor
     answers: Answers
     score: Evaluation | None = None
 
 
 def _sides(
-    models: Sequence[GenreModel | Path | str], compare_to: Sequence[GenreModel | Path | str]
-) -> tuple[list[GenreModel], list[GenreModel]]:
+    models: Sequence[LoadedModel | Path | str], compare_to: Sequence[LoadedModel | Path | str]
+) -> tuple[list[LoadedModel], list[LoadedModel]]:
     """The bases, and the models that are scored against them."""
     given = [*compare_to, *models]
     if not given:
@@ -181,7 +181,7 @@ def _sides(
     return loaded[:bases], loaded[bases:]
 
 
-def _answering(model: GenreModel, name: str, chosen: Catalogue, split: str, device: str, run: Run | None) -> _Rival:
+def _answering(model: LoadedModel, name: str, chosen: Catalogue, split: str, device: str, run: Run | None) -> _Rival:
     if run is not None:
         run.event("evaluation_started", model=name, split=split, tracks=len(chosen))
     predictor = Predictor(model, device=device, engine=FLOAT32)

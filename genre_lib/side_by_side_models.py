@@ -9,7 +9,7 @@ from pathlib import Path
 from genre_lib.answers import UNKNOWN, display_name, match_genres
 from genre_lib.data.catalogue_source import SYNTHETIC
 from genre_lib.evaluation import base_of
-from genre_lib.models.folder import GenreModel
+from genre_lib.networks.folder import LoadedModel
 from genre_lib.registry import describe
 from genre_lib.runs import Run
 
@@ -43,7 +43,7 @@ def of_runs(runs: Sequence[Run], most: int = 4) -> list[Path]:
     return [*first, *reversed(models)]
 
 
-def distinct_names(models: Sequence[GenreModel]) -> list[str]:
+def distinct_names(models: Sequence[LoadedModel]) -> list[str]:
     """A name for each model; where two have the same, with the folder that it lies in."""
     names = [display_name(model) for model in models]
     counts = Counter(names)

@@ -13,15 +13,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import torch
-from lightning.pytorch import Trainer, seed_everything
-from lightning.pytorch.callbacks import Callback, TQDMProgressBar
-from lightning.pytorch.loggers import WandbLogger
 
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.datamodule import GenreDataModule
 from genre_lib.data.embeddings import EmbeddingStore
 from genre_lib.data.features import Prepared
 from genre_lib.errors import GenreLibError, RunFailed, RunStopped, first_line
+from genre_lib.imports import uncollected
 from genre_lib.memory import keep_freed
 from genre_lib.models.classifier import GenreClassifier, inverse_frequency
 from genre_lib.models.folder import GenreModel
@@ -44,6 +42,11 @@ from genre_lib.training_network import augment_of, build, recipe_of
 from genre_lib.training_outputs import FitResult, Kept, finish, finished, kept_checkpoint, save_kept
 from genre_lib.training_probe import solve_head
 from genre_lib.training_run import SilentRun, open_run, rank
+
+with uncollected():
+    from lightning.pytorch import Trainer, seed_everything
+    from lightning.pytorch.callbacks import Callback, TQDMProgressBar
+    from lightning.pytorch.loggers import WandbLogger
 
 __all__ = ["FitResult", "TrainingConfig", "fit", "load_experiment"]
 

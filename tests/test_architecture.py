@@ -13,7 +13,19 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "genre_lib"
 
 ROWS: list[set[str]] = [
-    {"augmentation", "wording", "errors", "files", "settings", "labels", "api_keys", "memory", "taxonomy", "weights"}
+    {
+        "augmentation",
+        "wording",
+        "errors",
+        "files",
+        "imports",
+        "settings",
+        "labels",
+        "api_keys",
+        "memory",
+        "taxonomy",
+        "weights",
+    }
     | {"predictions", "prompts", "sampling", "audioset", "engines.names"},
     {"analysis", "analysis.*", "clips", "cache", "doubts", "hub", "remote_files", "outputs"}
     | {"audio", "audio_durations", "audio_mixing", "audio_opening"},
@@ -90,6 +102,7 @@ ROWS: list[set[str]] = [
         "job_store",
         "notebook_events",
         "notebook_failure",
+        "notebook_papermill",
         "notebook_process",
         "service.*",
     },
@@ -117,7 +130,7 @@ DOORWAYS: dict[str, set[str]] = {
     "mutagen": {"data.tags"},
     "nncf": {"engines.openvino_library"},
     "openvino": {"engines.openvino_library"},
-    "papermill": {"jobs"},
+    "papermill": {"notebook_papermill"},
     "peft": {"models.adapters"},
     "prometheus_client": {"service.*"},
     "pydantic_settings": {"settings"},
@@ -233,6 +246,12 @@ def test_the_worker_loads_no_transformers():
     loaded = loaded_by(f"import genre_lib.inference, {', '.join(f'genre_lib.service.{name}' for name in worker)}")
     assert "torch" in loaded
     assert not loaded & {"transformers", "lightning", "torchaudio", "sympy", "scipy", "pandas", "matplotlib", "librosa"}
+
+
+def test_scoring_and_exploring_load_nothing_of_training():
+    loaded = loaded_by("import genre_lib.evaluation, genre_lib.side_by_side, genre_lib.explore")
+    assert {"torch", "matplotlib"} <= loaded
+    assert not loaded & {"transformers", "lightning", "torchaudio", "sympy", "wandb", "papermill"}
 
 
 def test_the_package_itself_loads_nothing():

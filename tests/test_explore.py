@@ -8,7 +8,7 @@ import pytest
 
 from genre_lib import explore
 from genre_lib.data.catalogue import Catalogue
-from genre_lib.models.logmel import LogMelFeatureExtractor
+from genre_lib.networks.logmel import LogMel
 from genre_lib.settings import get_settings
 
 
@@ -53,7 +53,7 @@ def test_excerpts_are_of_the_middle_and_leave_out_what_does_not_decode(catalogue
 
 
 def test_a_tone_is_loudest_in_its_band(catalogue):
-    extractor = LogMelFeatureExtractor()
+    extractor = LogMel()
     mels = explore.log_mels(explore.excerpts(catalogue), extractor)
     loudest = extractor.band_hz()[mels["rock"].mean(axis=1).argmax()]
     assert loudest == pytest.approx(1000, rel=0.05)

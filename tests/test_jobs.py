@@ -20,6 +20,7 @@ from genre_lib import jobs, notebook_process
 from genre_lib.errors import ConfigurationError, RunFailed, RunStopped
 from genre_lib.notebook_events import EventTail
 from genre_lib.notebook_process import as_yaml
+from genre_lib.settings import REPOSITORY
 
 PARAMETERS = 'folder: str = ""  # where to write\nrate: float = 0.1  # a number\nname: str = "none"\nlayers: list = []'
 WRITES_EVENTS = """
@@ -122,6 +123,18 @@ def test_an_interrupt_reaches_the_cell_and_ends_every_process(notebook, run_fold
     assert RunStopped.__name__ in stderr.decode()
     assert (run_folder / "saved").exists()
     assert not running(run_folder / "pid")
+
+
+def test_papermill_is_loaded_without_the_grammar_of_addresses():
+    """And whoever wants that can have it afterwards."""
+    code = (
+        "import sys; from genre_lib.jobs import notebook_parameters; notebook_parameters(sys.argv[1]); "
+        "print('papermill' in sys.modules, 'jsonschema' in sys.modules, 'rfc3987_syntax' in sys.modules); "
+        "import rfc3987_syntax"
+    )
+    notebook = REPOSITORY / "notebooks" / "00_template.ipynb"
+    done = subprocess.run([sys.executable, "-c", code, notebook], capture_output=True, text=True, check=True)
+    assert done.stdout == "True True False\n"
 
 
 def test_an_unknown_parameter_is_refused_with_the_nearest_name(notebook, run_folder):

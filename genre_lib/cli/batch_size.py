@@ -35,7 +35,10 @@ def batch_size(
 ) -> None:
     """Find the batch size that fits the memory here, by real training steps with batches that grow."""
     from genre_lib import registry
-    from genre_lib.training_batch import fit_batch
+    from genre_lib.imports import uncollected
+
+    with uncollected():
+        from genre_lib.training_batch import fit_batch
     from genre_lib.training_config import load_experiment
 
     settings = get_settings()

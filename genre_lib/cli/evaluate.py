@@ -36,8 +36,11 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of drawn splits and of the bootstrap.")] = 0,
 ) -> None:
     """Score a model on labelled tracks, with intervals; against others where they are named, with what each takes."""
-    from genre_lib import evaluation, side_by_side
-    from genre_lib.data.opening import open_catalogue
+    from genre_lib.imports import uncollected
+
+    with uncollected():
+        from genre_lib import evaluation, side_by_side
+        from genre_lib.data.opening import open_catalogue
 
     settings = get_settings()
     chosen = [model_folder(name, settings) for name in model] if model else [model_folder(None, settings)]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
-import gc
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -100,9 +98,10 @@ def predicted(
         known: features by absolute path; a track of these that has no file is predicted by them alone.
     """
     from genre_lib.audio import Limits
+    from genre_lib.imports import uncollected
     from genre_lib.memory import keep_freed
 
-    with imports_uncollected():
+    with uncollected():
         from genre_lib.predictions import TrackPrediction
 
     keep_freed()
@@ -147,20 +146,6 @@ def has_sound(predictor: Predictor, file: Path, known: dict[str, Features]) -> b
 
 def named(track: TrackPrediction, path: str) -> TrackPrediction:
     return replace(track, path=path)
-
-
-@contextlib.contextmanager
-def imports_uncollected() -> Iterator[None]:
-    """Import without the garbage collector, which would look through torch's modules over and over, and at the end.
-
-    They stay as long as the process: a sixth of the processor time of importing torch goes into finding that out.
-    """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def with_warnings(tracks: Iterable[TrackPrediction], total: int, quiet: bool) -> Iterator[TrackPrediction]:

@@ -10,12 +10,15 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 import torch
-from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from genre_lib.data.features import FeatureStore
 from genre_lib.data.soundless import SoundlessStore
+from genre_lib.imports import uncollected
 from genre_lib.networks.fusion_features import FEATURES
+
+with uncollected():
+    from lightning.pytorch import LightningDataModule
 
 Draw = tuple[int, int]
 """A track's row, and the seed that decides where its clip starts."""

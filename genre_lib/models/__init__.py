@@ -7,23 +7,26 @@ which takes seconds; the networks themselves, and all that prediction needs, are
 
 from __future__ import annotations
 
-from transformers import (
-    AutoConfig,
-    AutoFeatureExtractor,
-    AutoModel,
-    AutoModelForAudioClassification,
-    EncodecFeatureExtractor,
-)
+from genre_lib.imports import uncollected
 
-from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
-from genre_lib.models.fusion import GenreFusionConfig, GenreFusionForAudioClassification
-from genre_lib.models.logmel import LogMelFeatureExtractor
-from genre_lib.models.musicgen import (
-    GenreMusicgenConfig,
-    GenreMusicgenForAudioClassification,
-    GenreMusicgenModel,
-)
-from genre_lib.models.musicnn import MusicnnForAudioClassification, MusicnnModelConfig
+with uncollected():
+    from transformers import (
+        AutoConfig,
+        AutoFeatureExtractor,
+        AutoModel,
+        AutoModelForAudioClassification,
+        EncodecFeatureExtractor,
+    )
+
+    from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
+    from genre_lib.models.fusion import GenreFusionConfig, GenreFusionForAudioClassification
+    from genre_lib.models.logmel import LogMelFeatureExtractor
+    from genre_lib.models.musicgen import (
+        GenreMusicgenConfig,
+        GenreMusicgenForAudioClassification,
+        GenreMusicgenModel,
+    )
+    from genre_lib.models.musicnn import MusicnnForAudioClassification, MusicnnModelConfig
 
 for config, network in (
     (GenreCNNConfig, GenreCNNForAudioClassification),

@@ -17,11 +17,13 @@ class StoredConfig:
         id2label: genre of each logit.
         inference: lengths and temperature, as :class:`genre_lib.networks.folder.InferenceSettings` has them.
         base_model: name of the model that this one was fine-tuned from.
+        trained_on: names of the music that the weights came with; None where they came with none.
     """
 
     id2label: dict[int, str] = field(default_factory=dict)
     inference: dict[str, Any] | None = None
     base_model: str | None = None
+    trained_on: list[str] | None = None
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
