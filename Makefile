@@ -35,7 +35,7 @@ demo: $(STAMP) ## fine-tune, evaluate, promote, serve and predict once; DATA=fol
 
 test: $(STAMP) ## run all tests, two files at a time
 	@echo "==> Running the tests"
-	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile tests/
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder tests/
 
 coverage: $(STAMP) ## run all tests and say which lines they miss
 	@$(BIN)/python -m pytest --cov=genre_lib --cov-report=term-missing tests/

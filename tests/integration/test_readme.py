@@ -65,6 +65,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, user_folder: Path) -> None:
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:/usr/bin:/bin")
 
 
+@pytest.mark.slow
 def test_every_command_runs_as_it_stands(user_folder: Path, environment: None):
     typed = [command for command in dict.fromkeys(commands()) if not is_elsewhere(command)]
     assert len(typed) >= 8
