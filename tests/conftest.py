@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import ssl
 import wave
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,9 @@ import numpy as np
 import pytest
 
 if TYPE_CHECKING:
+    import trustme
     from accounts_service import Accounts
+    from fetch_sites import Site
 
 os.environ.setdefault("WANDB_MODE", "disabled")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -112,3 +115,33 @@ def accounts() -> Accounts:
     from accounts_service import Accounts
 
     return Accounts()
+
+
+@pytest.fixture
+def site() -> Iterator[Site]:
+    """A web site on loopback."""
+    from fetch_sites import Site
+
+    running = Site()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    """Of certificates that only tests trust."""
+    import trustme
+
+    return trustme.CA()
+
+
+@pytest.fixture
+def secure_site(authority: trustme.CA) -> Iterator[Site]:
+    """HTTPS, with a certificate for music.example alone."""
+    from fetch_sites import Site
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("music.example").configure_cert(context)
+    running = Site(tls=context)
+    yield running
+    running.close()
