@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from packed_models import patient_settings
 from service_fakes import client_of, is_error
 
 from genre_lib import api_keys, registry
@@ -20,13 +21,7 @@ STARTER = REPOSITORY / "pretrained" / "genre_classifier"
 
 @pytest.fixture
 def settings(tiny_model: Path, tmp_path: Path) -> Settings:
-    return get_settings(
-        model_path=tiny_model,
-        models_path=tmp_path / "models",
-        runs_path=tmp_path / "runs",
-        model_check_timeout=600,
-        model_timeout=1200,
-    )
+    return patient_settings(tiny_model, tmp_path)
 
 
 @pytest.fixture
