@@ -16,6 +16,7 @@ import pytest
 if TYPE_CHECKING:
     import trustme
     from accounts_service import Accounts
+    from command_line import Outcome
     from fetch_sites import Site
 
 os.environ.setdefault("WANDB_MODE", "disabled")
@@ -145,3 +146,21 @@ def secure_site(authority: trustme.CA) -> Iterator[Site]:
     running = Site(tls=context)
     yield running
     running.close()
+
+
+@pytest.fixture
+def genre(capsys: pytest.CaptureFixture, monkeypatch, tiny_model: Path, tmp_path: Path) -> Callable[..., Outcome]:
+    """Run a command in this process, as ``main`` does, with the tiny model as the starter."""
+    from command_line import Outcome
+
+    from genre_lib import cli
+
+    monkeypatch.setenv("MODEL_PATH", str(tiny_model))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Outcome:
+        code = cli.main([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Outcome(code, captured.out, captured.err)
+
+    return run
