@@ -12,12 +12,9 @@ a library and not for comparing with numbers from elsewhere.
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from functools import cache
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +27,7 @@ from genre_lib.audio import Limits, Source, load
 from genre_lib.cache import JsonCache, combine, content_digest
 from genre_lib.errors import AudioError, EmptyAudio
 from genre_lib.settings import MIB, Settings
+from genre_lib.working_ahead import worked_ahead
 
 ANALYSIS_VERSION = "2"
 """Part of every cached entry's name; raised when the same audio would be described otherwise."""
@@ -256,17 +254,8 @@ def analyze_files(
         return TrackDescriptors(name, found)
 
     workers = workers or min(4, os.cpu_count() or 1)
-    executor = ThreadPoolExecutor(workers, thread_name_prefix="describe")
-    remaining = iter(paths)
-    waiting: deque[Future[TrackDescriptors]] = deque()
-    try:
-        waiting.extend(executor.submit(describe, path) for path in islice(remaining, workers + AHEAD))
-        while waiting:
-            row = waiting.popleft().result()
-            waiting.extend(executor.submit(describe, path) for path in islice(remaining, 1))
-            yield row
-    finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+    for rows in worked_ahead(paths, describe, workers, AHEAD, "describe"):
+        yield from rows
 
 
 def _samples(waveform: np.ndarray, sample_rate: int) -> np.ndarray:

@@ -19,7 +19,7 @@ import torch
 from genre_lib.audio import Limits, Source, load
 from genre_lib.beside_sound import BesideSound, Features
 from genre_lib.clips import batches_by_length, pool, probabilities, starts, views
-from genre_lib.decoding_ahead import Decoded, decoded_ahead, decoded_file
+from genre_lib.decoded_files import Decoded, decoded_file
 from genre_lib.doubts import doubt
 from genre_lib.engines.making import EngineMaker
 from genre_lib.engines.names import AUTO
@@ -33,6 +33,10 @@ from genre_lib.networks.fusion_features import feature_row
 from genre_lib.networks.logmel import LogMel
 from genre_lib.outputs import Outputs
 from genre_lib.predictions import Prediction, Segment, TrackPrediction
+from genre_lib.working_ahead import worked_ahead
+
+DECODE_AHEAD = 2
+"""Decoded tracks that may wait for the network: it bounds the memory, however many files there are."""
 
 TOLD_AT_ONCE = 1024
 """Tracks without sound that go through the network together."""
@@ -226,7 +230,7 @@ class Predictor:
 
             return decoded_file(path, self.model.sample_rate, limits, described)
 
-        for decoded in decoded_ahead(paths, decode, workers, self._is_batch):
+        for decoded in worked_ahead(paths, decode, workers, DECODE_AHEAD, "decode", self._is_batch):
             yield from self._rows_of(decoded, timeline)
 
     def _forward(self, batch: tuple[list[np.ndarray], Any]) -> torch.Tensor:

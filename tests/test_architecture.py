@@ -16,6 +16,7 @@ ROWS: list[set[str]] = [
     {
         "augmentation",
         "wording",
+        "working_ahead",
         "errors",
         "files",
         "imports",
@@ -54,7 +55,7 @@ ROWS: list[set[str]] = [
     {
         *("data.features", "data.track_features", "data.embeddings", "data.feature_table", "data.soundless"),
         "data.datamodule",
-        *("models.classifier", "beside_sound", "decoding_ahead", "inference"),
+        *("models.classifier", "beside_sound", "decoded_files", "inference"),
         *("runs", "registry", "pretrained", "download"),
         *("generation", "data.fill"),
     },

@@ -14,9 +14,8 @@ import torch
 
 from genre_lib.audio import AudioTruncatedWarning, Limits, find
 from genre_lib.clips import cut, pool, probabilities
-from genre_lib.decoding_ahead import DECODE_AHEAD
 from genre_lib.errors import AudioTooLong, ModelNotFound, NotAudio
-from genre_lib.inference import Predictor
+from genre_lib.inference import DECODE_AHEAD, Predictor
 from genre_lib.models.folder import load
 
 RATE = 22050
