@@ -35,7 +35,7 @@ from genre_lib import metrics
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.opening import open_catalogue
 from genre_lib.data.splits import group_numbers
-from genre_lib.descriptors import cached_file
+from genre_lib.described_files import cached_file
 from genre_lib.evaluation import evaluate
 from genre_lib.inference import Predictor
 from genre_lib.networks.fusion_features import FEATURES

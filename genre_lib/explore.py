@@ -11,7 +11,8 @@ import torch
 
 from genre_lib import audio
 from genre_lib.data.catalogue import Catalogue
-from genre_lib.descriptors import NUMBERS, analyze_files
+from genre_lib.described_files import analyze_files
+from genre_lib.descriptors import NUMBERS
 from genre_lib.errors import AudioError
 from genre_lib.networks.logmel import LogMel
 from genre_lib.settings import Settings
@@ -73,7 +74,7 @@ def log_mels(found: Mapping[str, Excerpt], extractor: LogMel | None = None) -> d
 def described(catalogue: Catalogue, settings: Settings, tracks_per_genre: int = 20, seed: int = 0) -> pd.DataFrame:
     """Descriptors of some tracks of each genre, drawn by the seed: a row each, with ``path`` and ``genre``.
 
-    They are remembered, as by :func:`genre_lib.descriptors.cached_file`; what does not decode is left out.
+    They are remembered, as by :func:`genre_lib.described_files.cached_file`; what does not decode is left out.
     """
     drawn = catalogue.tracks.sample(frac=1, random_state=seed).groupby("genre").head(tracks_per_genre)
     rows = analyze_files(drawn["path"], settings=settings)

@@ -11,7 +11,7 @@ import pandas as pd
 from genre_lib.audio import Limits
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.features import given_features
-from genre_lib.descriptors import analyze_files
+from genre_lib.described_files import analyze_files
 from genre_lib.errors import ConfigurationError
 from genre_lib.models.folder import GenreModel
 from genre_lib.models.fusion import with_features

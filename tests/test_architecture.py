@@ -50,7 +50,7 @@ ROWS: list[set[str]] = [
             "models.musicnn_weights",
             "models.tensorflow_checkpoint",
         ),
-        *("descriptors", "metrics", "plots.*", "spotify", "spotify.*"),
+        *("described_files", "descriptors", "metrics", "plots.*", "spotify", "spotify.*"),
     },
     {
         *("data.features", "data.track_features", "data.embeddings", "data.feature_table", "data.soundless"),

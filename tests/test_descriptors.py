@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from played import RATE, cadence, drums
 
-from genre_lib import descriptors
+from genre_lib import described_files, descriptors
 from genre_lib.audio import Limits, find
-from genre_lib.descriptors import Descriptors, analyze, analyze_file, analyze_files, cached_file, curves
+from genre_lib.described_files import analyze_files, cached_file
+from genre_lib.descriptors import Descriptors, analyze, analyze_file, curves
 from genre_lib.errors import AudioNotFound, AudioTooLarge, AudioTooLong, EmptyAudio, NotAudio
 from genre_lib.settings import Settings, get_settings
 
@@ -164,7 +165,7 @@ def test_a_damaged_entry_is_computed_anew(song: Path, settings: Settings, damage
 
 def test_another_version_is_another_entry(song: Path, settings: Settings, monkeypatch):
     cached_file(song, settings)
-    monkeypatch.setattr(descriptors, "ANALYSIS_VERSION", "next")
+    monkeypatch.setattr(described_files, "ANALYSIS_VERSION", "next")
     cached_file(song, settings)
     assert len(entries(settings)) == 2
 
@@ -230,7 +231,7 @@ def test_files_are_described_lazily_and_a_bounded_number_ahead(folder: Path):
     assert not taken
     for count in range(1, 8):
         next(rows)
-        assert len(taken) <= count + 2 + descriptors.AHEAD
+        assert len(taken) <= count + 2 + described_files.AHEAD
     rows.close()
     assert not describers()
 

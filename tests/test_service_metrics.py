@@ -195,7 +195,7 @@ def test_the_counts_of_all_processes_come_together(counting, settings, worker):
 
 
 def test_remembered_descriptions_are_counted(counting, settings, worker, tmp_path: Path, tone, write_wav):
-    from genre_lib.descriptors import cached_file
+    from genre_lib.described_files import cached_file
 
     remembering = settings.model_copy(update={"cache_path": tmp_path / "cache"})
     for _ in range(3):

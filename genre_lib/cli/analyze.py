@@ -18,7 +18,7 @@ from genre_lib.errors import AudioError
 from genre_lib.wording import counted
 
 if TYPE_CHECKING:
-    from genre_lib.descriptors import TrackDescriptors
+    from genre_lib.described_files import TrackDescriptors
 
 
 def analyze(
@@ -52,7 +52,7 @@ def analyze(
 
 def described(files: list[Path], absent: list[tuple[Path, AudioError]]) -> Iterator[TrackDescriptors]:
     """A row for every file, and one for every path that led to none."""
-    from genre_lib.descriptors import TrackDescriptors, analyze_files
+    from genre_lib.described_files import TrackDescriptors, analyze_files
 
     yield from analyze_files(files, settings=get_settings())
     for path, error in absent:

@@ -41,7 +41,8 @@ class AnalysisAPI(WorkerAPI):
         """Import what the analysis takes, and run it once: the first request finds all of it compiled."""
         import numpy as np
 
-        from genre_lib.descriptors import analyze, cached_file
+        from genre_lib.described_files import cached_file
+        from genre_lib.descriptors import analyze
 
         os.nice(NICENESS)
         analyze(np.zeros(WARM_UP_SAMPLES, np.float32), WARM_UP_SAMPLES)
