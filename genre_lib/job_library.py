@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import Any
 
-from genre_lib import job_request
+from genre_lib import job_music, job_request
 from genre_lib.errors import ConfigurationError, RunStopped, SpotifyNotConfigured, TrainingSettingsInvalid
 from genre_lib.job_folder import JobFolder
 from genre_lib.job_request import Prepared
@@ -61,7 +61,7 @@ def place_of(user: str, labels: str, settings: Settings) -> SpotifyPlace:
     """Whose library, called what; a file of labels must lie where requests may look."""
     kind, _, file = labels.partition(":")
     if kind == "csv" and file:
-        labels = f"csv:{job_request.found(file, [file, f'{file}.csv'], settings, 'labels', 'a CSV')}"
+        labels = f"csv:{job_music.found(file, [file, f'{file}.csv'], settings, 'labels', 'a CSV')}"
     try:
         return SpotifyPlace.of(user, labels)
     except ConfigurationError as error:

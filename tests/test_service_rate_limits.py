@@ -21,7 +21,8 @@ from starlette.responses import PlainTextResponse, Response
 from genre_lib import api_keys
 from genre_lib.errors import ConfigurationError
 from genre_lib.service.proxies import TrustedProxies
-from genre_lib.service.rate_limits import Kind, RateLimit, kind_of, rate_limit_store, read_rates, refusal_of
+from genre_lib.service.rate_limits import RateLimit, kind_of, refusal_of
+from genre_lib.service.rates import Kind, rate_limit_store, read_rates
 from genre_lib.settings import get_settings
 
 ANN, BOB = api_keys.generate(), api_keys.generate()

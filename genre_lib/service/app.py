@@ -29,7 +29,8 @@ from genre_lib.service.fetch import Fetcher
 from genre_lib.service.limits import MIB, Bound, Deadline, InFlightLimit, UploadLimit
 from genre_lib.service.methods import Methods
 from genre_lib.service.proxies import TrustedProxies
-from genre_lib.service.rate_limits import RateLimit, rate_limit_store, read_rates
+from genre_lib.service.rate_limits import RateLimit
+from genre_lib.service.rates import rate_limit_store, read_rates
 from genre_lib.service.server import GenreServer, Middlewares, quiet_logs, run, shared_folder
 from genre_lib.service.status import WorkerStatus
 from genre_lib.settings import Settings

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from genre_lib import job_request
-from genre_lib.job_request import LONGEST_PATH
+from genre_lib.job_music import LONGEST_PATH
 from genre_lib.job_standing import Status
 from genre_lib.service.schemas import Schema
 from genre_lib.training_config import TrainingConfig
