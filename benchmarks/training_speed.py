@@ -14,8 +14,8 @@ import time
 
 import torch
 
-from genre_lib.models.classifier import parameter_groups
 from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
+from genre_lib.models.parameter_groups import parameter_groups
 from genre_lib.training import fit
 
 BANDS, SECONDS, GENRES, EPOCHS = 128, 3.0, 4, 4

@@ -23,9 +23,9 @@ from genre_lib.data.opening import open_catalogue
 from genre_lib.data.soundless import SoundlessStore
 from genre_lib.errors import CatalogueInvalid, ConfigurationError, ModelExists
 from genre_lib.files import can_be_made
-from genre_lib.models.classifier import CLIPS_AT_ONCE
 from genre_lib.models.embedding import embed
 from genre_lib.models.folder import GenreModel
+from genre_lib.models.track_logits import CLIPS_AT_ONCE
 from genre_lib.networks.folder import in_fast_layout
 from genre_lib.networks.front_ends import Filterbank, front_end_of
 from genre_lib.runs import Run

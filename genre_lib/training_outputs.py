@@ -15,8 +15,8 @@ from genre_lib.data.datamodule import GenreDataModule, WholeTracks
 from genre_lib.data.embeddings import EmbeddingStore
 from genre_lib.errors import ModelExists
 from genre_lib.models import adapters, folder
-from genre_lib.models.classifier import track_logits, track_scores
 from genre_lib.models.folder import GenreModel
+from genre_lib.models.track_logits import track_logits, track_scores
 from genre_lib.runs import Run
 from genre_lib.training_callbacks import EpochCheckpoints, best_checkpoint, last_checkpoint
 from genre_lib.training_config import TrainingConfig

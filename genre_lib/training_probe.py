@@ -16,10 +16,11 @@ from genre_lib.data.features import Prepared
 from genre_lib.data.generated import are_generated
 from genre_lib.data.splits import group_numbers
 from genre_lib.errors import ConfigurationError
-from genre_lib.models.classifier import inverse_frequency, track_scores
+from genre_lib.models.classifier import inverse_frequency
 from genre_lib.models.embedding import last_inputs
 from genre_lib.models.head import freeze_backbone
 from genre_lib.models.probe import Examples, Head, best_penalty, embed, solve, started
+from genre_lib.models.track_logits import track_scores
 from genre_lib.networks.folder import in_fast_layout, resolve_device
 from genre_lib.runs import Run
 from genre_lib.training_bases import SUBCLASSES, WEIGHED

@@ -39,7 +39,14 @@ ROWS: list[set[str]] = [
         *("engines", "engines.engine", "engines.machine", "engines.report", "engines.compiled", "engines.making"),
         *("engines.torch_engine", "engines.openvino_engine", "engines.openvino_library", "engines.quantising"),
         *("models", "models.logmel", "models.cnn", "models.augment", "models.folder", "models.head"),
-        *("models.embedding", "models.of_labels", "models.quiet", "models.untrained"),
+        *(
+            "models.embedding",
+            "models.of_labels",
+            "models.parameter_groups",
+            "models.track_logits",
+            "models.quiet",
+            "models.untrained",
+        ),
         *("models.adapters", "models.layers"),
         "models.probe",
         *(

@@ -8,17 +8,11 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from genre_lib.models.classifier import (
-    GenreClassifier,
-    Recipe,
-    inverse_frequency,
-    learning_rate_factor,
-    parameter_groups,
-    track_logits,
-    track_scores,
-)
+from genre_lib.models.classifier import GenreClassifier, Recipe, inverse_frequency
 from genre_lib.models.cnn import GenreCNNConfig, GenreCNNForAudioClassification
 from genre_lib.models.fusion import GenreFusionConfig, GenreFusionForAudioClassification
+from genre_lib.models.parameter_groups import learning_rate_factor, parameter_groups
+from genre_lib.models.track_logits import track_logits, track_scores
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from genre_lib.data.datamodule import EpochDraws, GenreDataModule, TrackTable, concatenate_tracks, draw_weights
-from genre_lib.models.classifier import parts
+from genre_lib.models.track_logits import parts
 
 
 class FakeTrack:

@@ -6,9 +6,9 @@ import pytest
 
 from genre_lib.errors import ConfigurationError
 from genre_lib.models import untrained
-from genre_lib.models.classifier import layered_groups
 from genre_lib.models.folder import load, load_base
 from genre_lib.models.layers import depths, rests_in_front, unfreeze
+from genre_lib.models.parameter_groups import layered_groups
 
 LAST = 3  # behind the two layers of the tiny networks
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,16 +12,13 @@ from lightning.pytorch import LightningModule
 from torch.nn import functional
 from transformers import PreTrainedModel
 
-from genre_lib import metrics
 from genre_lib.clips import pool
 from genre_lib.models.augment import LogMelAugment, mixup
-from genre_lib.models.embedding import classify
 from genre_lib.models.head import freeze_backbone, freeze_front, rest_frozen, rest_norms
 from genre_lib.models.layers import depths, unfreeze
-from genre_lib.networks.fusion import FusionLayers, by_member
-
-CLIPS_AT_ONCE = 64
-"""Clips that validation gives to the network together, so that long tracks need no more memory than short ones."""
+from genre_lib.models.parameter_groups import layered_groups, learning_rate_factor, parameter_groups
+from genre_lib.models.track_logits import clip_logits, parts, track_scores
+from genre_lib.networks.fusion import by_member
 
 
 @dataclass(frozen=True)
@@ -193,111 +189,11 @@ class GenreClassifier(LightningModule):
         return np.concatenate([logits for logits, _ in parts]), np.concatenate([targets for _, targets in parts])
 
 
-def track_scores(logits: np.ndarray, targets: np.ndarray) -> dict[str, float]:
-    """Loss, accuracy and macro-F1 of tracks' logits [tracks, classes]."""
-    predicted = logits.argmax(1)
-    return {
-        "valid_loss": metrics.negative_log_likelihood(logits, targets),
-        "valid_accuracy": float(metrics.accuracy(targets, predicted)),
-        "valid_macro_f1": float(metrics.macro_f1(targets, predicted)),
-    }
-
-
-def parameter_groups(
-    network: torch.nn.Module, weight_decay: float, features_learning_rate: float | None = None
-) -> list[dict[str, Any]]:
-    """Weights that decay, and those that do not: biases and scales of norms, tensors of fewer than two dimensions.
-
-    After nanoGPT's ``configure_optimizers`` and beat_this's ``pl_module.py``. The network over features, where there is
-    one and it has a learning rate of its own, makes two groups more.
-    """
-    learning = [(name, parameter) for name, parameter in network.named_parameters() if parameter.requires_grad]
-    own = isinstance(network, FusionLayers) and features_learning_rate is not None
-    beside = [p for name, p in learning if own and name.startswith("encoder.")]
-    others = [p for name, p in learning if not (own and name.startswith("encoder."))]
-    groups = _by_decay(others, weight_decay)
-    return groups + [group | {"lr": features_learning_rate} for group in _by_decay(beside, weight_decay) if beside]
-
-
-def layered_groups(
-    network: PreTrainedModel, weight_decay: float, learning_rate: float, layer_decay: float
-) -> list[dict[str, Any]]:
-    """As :func:`parameter_groups`, and the head first: each layer learns at ``layer_decay`` of the next one's rate.
-
-    What the first layers know holds for all sound, and what the last ones know for the task that they learned. From
-    ULMFiT's discriminative rates (Howard and Ruder 2018, arXiv:1801.06146, section 3.2, layer by layer 1 / 2.6), as
-    BERT (Sun et al. 2019, arXiv:1905.05583: 0.95) and BEiT (Bao et al. 2022, arXiv:2106.08254: 0.65 to 0.75) have them.
-    """
-    depth_of = depths(network)
-    last = max(depth_of.values())
-    groups = []
-    for depth in range(last, -1, -1):
-        here = [p for name, p in network.named_parameters() if p.requires_grad and depth_of[name] == depth]
-        rate = learning_rate * layer_decay ** (last - depth)
-        groups += [group | {"lr": rate} for group in _by_decay(here, weight_decay) if group["params"]]
-    return groups
-
-
-def _by_decay(parameters: list[torch.nn.Parameter], weight_decay: float) -> list[dict[str, Any]]:
-    return [
-        {"params": [p for p in parameters if p.ndim >= 2], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim < 2], "weight_decay": 0.0},
-    ]
-
-
-def learning_rate_factor(step: int, warmup: int, total: int, final: float = 0.0) -> float:
-    """Share of the learning rate at a step: a line up to ``warmup``, then half a cosine down to ``final`` at ``total``.
-
-    >>> [round(learning_rate_factor(step, 2, 6), 3) for step in range(7)]
-    [0.5, 1.0, 1.0, 0.854, 0.5, 0.146, 0.0]
-    """
-    if step < warmup:
-        return (step + 1) / warmup
-    progress = min((step - warmup) / max(total - warmup, 1), 1.0)
-    return final + (1 - final) * 0.5 * (1 + math.cos(math.pi * progress))
-
-
 def inverse_frequency(targets: np.ndarray, classes: int) -> np.ndarray:
     """Weight of each genre that makes all count the same [classes]; a track's mean weight is one."""
     counts = np.bincount(targets, minlength=classes)
     return len(targets) / (np.count_nonzero(counts) * np.maximum(counts, 1))
 
 
-def parts(batch: dict[str, Any]) -> Iterator[tuple[torch.Tensor, torch.Tensor | None]]:
-    """Inputs and, where there are any, features of :data:`CLIPS_AT_ONCE` clips after another."""
-    stretches = batch["inputs"] if isinstance(batch["inputs"], list) else [batch["inputs"]]
-    inputs = [part for stretch in stretches for part in stretch.split(CLIPS_AT_ONCE)]
-    lengths = [len(part) for part in inputs]
-    features = batch["features"].split(lengths) if "features" in batch else [None] * len(inputs)
-    return zip(inputs, features, strict=True)
-
-
-def clip_logits(
-    network: Any, inputs: torch.Tensor, features: torch.Tensor | None = None, embedded: bool = False
-) -> torch.Tensor:
-    """What the network says of clips [clips, ...], and of the features beside them: float32 [clips, classes].
-
-    Args:
-        embedded: whether the clips are embeddings, to which the head alone is applied.
-    """
-    if embedded:
-        return classify(network, inputs).float()
-    beside = {} if features is None else {"features": features}
-    return network(**{network.main_input_name: inputs}, **beside).logits.float()
-
-
 def _tensor(values: np.ndarray | None, classes: int) -> torch.Tensor:
     return torch.ones(classes) if values is None else torch.as_tensor(values, dtype=torch.float32)
-
-
-@torch.no_grad()
-def track_logits(
-    network: PreTrainedModel, tracks: Iterable[dict[str, torch.Tensor]], embedded: bool = False
-) -> tuple[np.ndarray, np.ndarray]:
-    """Pooled logits [tracks, classes] and targets [tracks] of whole tracks, as serving would compute them."""
-    logits, targets = [], []
-    for track in tracks:
-        clips = torch.cat([clip_logits(network, *part, embedded) for part in parts(track)])
-        logits.append(pool(clips).numpy())
-        targets.append(int(track["targets"]))
-    return np.stack(logits), np.array(targets)
