@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
 import torch
 
 from genre_lib.data.catalogue import Catalogue
-from genre_lib.data.datamodule import GenreDataModule, TrackTable, WholeTracks
-from genre_lib.data.embeddings import EmbeddingStore
+from genre_lib.data.datamodule import GenreDataModule, TrackTable
 from genre_lib.data.features import Prepared
 from genre_lib.data.generated import are_generated
 from genre_lib.data.splits import group_numbers
 from genre_lib.errors import ConfigurationError
 from genre_lib.models.classifier import inverse_frequency
-from genre_lib.models.embedding import last_inputs
+from genre_lib.models.folder import GenreModel
 from genre_lib.models.head import freeze_backbone
-from genre_lib.models.probe import Examples, Head, best_penalty, embed, solve, started
+from genre_lib.models.probe import Examples, Head, best_penalty, solve, started
 from genre_lib.models.track_logits import track_scores
-from genre_lib.networks.folder import in_fast_layout, resolve_device
 from genre_lib.runs import Run
 from genre_lib.training_bases import SUBCLASSES, WEIGHED
 from genre_lib.training_callbacks import EpochCheckpoints, epoch_line, last_checkpoint
 from genre_lib.training_config import TrainingConfig
 from genre_lib.training_costs import begin
+from genre_lib.training_embeddings import track_embeddings
 from genre_lib.training_hardware import device_of
 from genre_lib.training_network import Built
 from genre_lib.training_run import rank
@@ -45,15 +43,13 @@ def solve_head(
         ConfigurationError: the network's logits are no linear function of what its last layer is given.
     """
     network = built.model.network
-    if getattr(network.config, "subclass_genre", None):
-        raise ConfigurationError(SUBCLASSES)
-    if config.method == "head" and getattr(network.config, "use_weighted_layer_sum", False):
-        raise ConfigurationError(WEIGHED)
+    require_linear(built.model, config.method)
     freeze_backbone(network)
     begin(config, network, run, device_of(config), "32-true")
     began = time.perf_counter()
     run.event("epoch_started", epoch=1)
-    embeddings = _embeddings(config, built, data, run)
+    tables, tell = (data.train, data.valid), run.telling("batches_trained")
+    embeddings = track_embeddings(built.model, tables, data.store, config.accelerator, tell)
     train, valid = embeddings[: len(data.train)], embeddings[len(data.train) :]
     examples = Examples(train, torch.tensor(data.train.targets), torch.tensor(track_weights(config, data)))
     start = Head.of(network)
@@ -81,6 +77,18 @@ def solve_head(
     return checkpoints, logits
 
 
+def require_linear(model: GenreModel, method: str | None) -> None:
+    """Refuse a network whose logits are no linear function of what its last layer is given.
+
+    Raises:
+        ConfigurationError: they are none; says what to do.
+    """
+    if getattr(model.network.config, "subclass_genre", None):
+        raise ConfigurationError(SUBCLASSES)
+    if method == "head" and getattr(model.network.config, "use_weighted_layer_sum", False):
+        raise ConfigurationError(WEIGHED)
+
+
 def track_weights(config: TrainingConfig, data: GenreDataModule) -> np.ndarray:
     """What each train track counts [tracks], one in the mean: as the sampler would draw it, or as the loss weighs."""
     if data.weights is not None:
@@ -88,29 +96,6 @@ def track_weights(config: TrainingConfig, data: GenreDataModule) -> np.ndarray:
     if config.class_balance == "loss":
         return inverse_frequency(data.train.targets, len(data.genres))[data.train.targets]
     return np.ones(len(data.train))
-
-
-def _embeddings(config: TrainingConfig, built: Built, data: GenreDataModule, run: Run) -> torch.Tensor:
-    """What the head is given of each train track and each valid track after them: [tracks, dim]."""
-    network = in_fast_layout(built.model.network).cpu().eval()
-    if isinstance(data.store, EmbeddingStore):
-        with torch.no_grad():
-            return torch.stack([last_inputs(network, clips).double().mean(0) for clips in _heard(data, run)])
-    device = resolve_device("cpu" if config.accelerator == "cpu" else "auto")
-    found = embed(network.to(device), _heard(data, run), device)
-    network.cpu()
-    return found
-
-
-def _heard(data: GenreDataModule, run: Run) -> Iterator[torch.Tensor]:
-    """Inputs of all tracks, one after the other, while the run tells how far it is."""
-    tracks = [WholeTracks(data.train, data.store), WholeTracks(data.valid, data.store)]
-    total, done, tell = sum(map(len, tracks)), 0, run.telling("batches_trained")
-    for table in tracks:
-        for row in range(len(table)):
-            yield table[row]["inputs"]
-            done += 1
-            tell(done, total)
 
 
 def _chosen_penalty(

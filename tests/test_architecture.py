@@ -57,7 +57,7 @@ ROWS: list[set[str]] = [
             "models.musicnn_weights",
             "models.tensorflow_checkpoint",
         ),
-        *("described_files", "descriptors", "metrics", "plots.*", "spotify", "spotify.*"),
+        *("described_files", "descriptors", "doubtful_labels", "metrics", "plots.*", "spotify", "spotify.*"),
     },
     {
         *("data.features", "data.track_features", "data.embeddings", "data.feature_table", "data.soundless"),
@@ -69,6 +69,7 @@ ROWS: list[set[str]] = [
     {
         *("engines.clips", "engines.tuning"),
         "training",
+        "training_embeddings",
         "training_features",
         "training_inputs",
         "training_network",
@@ -87,6 +88,7 @@ ROWS: list[set[str]] = [
         "evaluation",
         "scores",
         "data_description",
+        "review",
         "comparison",
         "costs",
         "side_by_side",

@@ -21,6 +21,7 @@ from genre_lib.cli.generate import (
     generator_folder,
 )
 from genre_lib.cli.options import existing
+from genre_lib.cli.review import catalogue_review
 from genre_lib.errors import ConfigurationError
 from genre_lib.files import can_be_made
 from genre_lib.wording import counted
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from genre_lib.data.fill import Filling
 
 
-app = typer.Typer(help="Make, check and fill up the table of tracks that training starts from.", no_args_is_help=True)
+app = typer.Typer(help="Make, check, review and fill up the table of tracks to train on.", no_args_is_help=True)
 
 
 class How(StrEnum):
@@ -92,6 +93,9 @@ def catalogue_check(
     say(verdict(report, strict))
     if strict and not report.ok:
         raise typer.Exit(1)
+
+
+app.command("review")(catalogue_review)
 
 
 @app.command("fill")

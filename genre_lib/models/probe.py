@@ -9,6 +9,7 @@ tracks and the base model has heard of it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -135,6 +136,16 @@ def solve(examples: Examples, start: Head, penalty: float, label_smoothing: floa
     return Head(weight, start.bias + shift.detach() - (weight - start.weight) @ mean)
 
 
+def split_by_group(
+    targets: np.ndarray, groups: np.ndarray, count: int, seed: int = 0
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows to solve on and rows left out, ``count`` times: no group in both, genres in shares as equal as can be."""
+    by_group = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The least populated class")  # which is for the caller to tell
+        return list(by_group.split(np.zeros(len(targets)), targets, groups))
+
+
 def best_penalty(
     examples: Examples, groups: Sequence[int] | np.ndarray, start: Head, label_smoothing: float = 0.0, seed: int = 0
 ) -> tuple[float, dict[float, float]]:
@@ -147,12 +158,10 @@ def best_penalty(
         ``DEFAULT_PENALTY`` and nothing, where some genre has tracks of one group alone.
     """
     groups, targets = np.asarray(groups), examples.targets.numpy()
-    folds = min(FOLDS, *(len(set(groups[targets == genre])) for genre in set(targets.tolist())))
-    if folds < 2:
+    count = min(FOLDS, *(len(set(groups[targets == genre])) for genre in set(targets.tolist())))
+    if count < 2:
         return DEFAULT_PENALTY, {}
-    parts = list(
-        StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(np.zeros(len(targets)), targets, groups)
-    )
+    parts = split_by_group(targets, groups, count, seed)
     losses = {
         penalty: sum(_loss_on(examples, train, rest, start, penalty, label_smoothing) for train, rest in parts)
         / float(examples.weights.sum())
