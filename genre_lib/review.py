@@ -169,7 +169,8 @@ def _held_out(heard: _Heard, built: Built, count: int, seed: int, progress: Prog
     examples, groups = heard.examples, heard.tracks["group"].to_numpy()
     targets, network_head = examples.targets.numpy(), Head.of(built.model.network)
     logits, penalties = np.full((len(targets), len(network_head.bias)), np.nan), []
-    parts = split_by_group(targets, groups, min(count, len(set(groups.tolist()))), seed)
+    most = min(len(set(groups.tolist())), int(np.bincount(targets).max()))  # no more parts can be filled
+    parts = split_by_group(targets, groups, min(count, most), seed)
     for done, (train, rest) in enumerate(parts, 1):
         known = examples[train]
         start = started(network_head, known) if built.from_tags else network_head

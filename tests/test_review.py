@@ -44,8 +44,8 @@ def test_planted_labels_are_the_most_doubtful(invented: Catalogue):
     assert [truth[path] for path in first["path"]] == first["predicted"].tolist()
 
 
-def test_every_track_is_judged_once_and_scored(invented: Catalogue):
-    found = review(invented, str(STARTER), folds=3)
+def test_every_track_is_judged_once_and_scored(invented: Catalogue, tiny_model: Path):
+    found = review(invented, str(tiny_model), folds=3)
     assert list(found.tracks.columns) == COLUMNS
     assert sorted(found.tracks["path"]) == sorted(invented.tracks["path"])
     assert (found.folds, len(found.penalties), found.failed, found.unjudged) == (3, 3, {}, [])
@@ -55,26 +55,31 @@ def test_every_track_is_judged_once_and_scored(invented: Catalogue):
     assert found.tracks[["genre_confidence", "confidence"]].to_numpy().min() >= 0
 
 
-def test_what_an_artist_plays_says_nothing_of_the_same_artists_labels(invented: Catalogue):
+def test_more_parts_than_a_genre_has_tracks_are_as_many_as_it_has(invented: Catalogue, tiny_model: Path):
+    few = invented.tracks.groupby("genre").head(3)
+    assert review(Catalogue(few), str(tiny_model), folds=50).folds == 3
+
+
+def test_what_an_artist_plays_says_nothing_of_the_same_artists_labels(invented: Catalogue, tiny_model: Path):
     """All of a genre's tracks but one are by one artist: when they are judged, only that one tells of their genre."""
     tracks = invented.tracks.copy()
     genre = invented.genres[0]
     own = tracks.index[tracks["genre"] == genre]
     tracks["artist"] = [f"artist {row}" for row in range(len(tracks))]
     tracks.loc[own, "artist"] = "the same"
-    alone = review(replace(invented, tracks=tracks), str(STARTER))
+    alone = review(replace(invented, tracks=tracks), str(tiny_model), folds=3)
     assert sorted(alone.unjudged) == sorted(tracks["path"][own])
     assert alone.unnamed == 0
     assert genre not in set(alone.tracks["genre"])
 
 
-def test_generated_and_broken_tracks_are_left_out(invented: Catalogue, tmp_path: Path):
+def test_generated_and_broken_tracks_are_left_out(invented: Catalogue, tiny_model: Path, tmp_path: Path):
     tracks = invented.tracks.copy()
     tracks.loc[0, "source"] = "generated:musicgen"
     broken = tmp_path / "broken.wav"
     broken.write_bytes(b"no audio")
     tracks.loc[1, "path"] = str(broken)
-    found = review(replace(invented, tracks=tracks), str(STARTER))
+    found = review(replace(invented, tracks=tracks), str(tiny_model), folds=2)
     assert len(found.tracks) == len(tracks) - 2
     assert list(found.failed) == [str(broken)]
     assert invented.tracks["path"][0] not in set(found.tracks["path"])
