@@ -60,6 +60,7 @@ def test_each_is_decoded_once_in_the_order_asked_for(decoder: Decoder, requests,
         decoder.ahead(requests[i], RATE)
     assert seconds(decoder, requests) == pytest.approx([1, 2, 3, 4, 5, 6, 7])
     assert sorted(loaded) == sorted(request.path for request in requests.values())
+    decoder.threads.shutdown()  # room is made after whoever waits for a track goes on
     assert (decoder.begun, decoder.seconds) == ({}, pytest.approx(0))
 
 
@@ -74,6 +75,7 @@ def test_beyond_what_may_wait_a_track_is_decoded_in_its_turn(
     assert 6.0 <= decoder.seconds <= 6.0 + decoder.workers * 7
     assert seconds(decoder, requests) == pytest.approx([1, 2, 3, 4, 5, 6, 7])
     assert len(loaded) == 7
+    decoder.threads.shutdown()
     assert decoder.seconds == pytest.approx(0)
 
 
@@ -143,4 +145,5 @@ def test_a_pass_that_fails_leaves_nothing_behind(batch: BatchPredictor, requests
     monkeypatch.setattr(Predictor, "clip_logits", fail)
     batch.ahead(requests[0])
     assert batch.answers([requests[0]])[0].status == 500
+    batch.decoder.threads.shutdown()
     assert batch.decoder.begun == {} and np.isclose(batch.decoder.seconds, 0)

@@ -34,9 +34,12 @@ def tune(
         raise ConfigurationError(f"--tolerance is a probability between 0 and 1, and is {tolerance}.")
     from genre_lib import registry
     from genre_lib.audio import Limits
-    from genre_lib.engines.clips import heard, shared_out
-    from genre_lib.engines.tuning import tune as measure
-    from genre_lib.inference import load_model
+    from genre_lib.imports import uncollected
+
+    with uncollected():
+        from genre_lib.engines.clips import heard, shared_out
+        from genre_lib.engines.tuning import tune as measure
+        from genre_lib.inference import load_model
 
     settings = get_settings()
     folder = registry.resolve(model, settings)

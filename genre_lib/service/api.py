@@ -121,10 +121,13 @@ class GenreAPI(WorkerAPI):
     def load(self) -> None:
         """Make the batch predictor, with torch."""
         from genre_lib.audio import Limits
-        from genre_lib.service.batch import BatchPredictor
-        from genre_lib.service.loading import Loader
-        from genre_lib.service.model_cache import ModelCache
-        from genre_lib.service.prediction_cache import PredictionCache
+        from genre_lib.imports import uncollected
+
+        with uncollected():
+            from genre_lib.service.batch import BatchPredictor
+            from genre_lib.service.loading import Loader
+            from genre_lib.service.model_cache import ModelCache
+            from genre_lib.service.prediction_cache import PredictionCache
 
         self.models = ModelCache(self.settings, Loader(self.settings))
         self.models.start()

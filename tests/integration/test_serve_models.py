@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
-from test_serve import Server, clean, is_error, start, until
+from test_serve import PLAIN, Server, clean, is_error, start, until
 
 from genre_lib import api_keys
 
@@ -45,7 +45,7 @@ def packed(tiny_model: Path) -> bytes:
 
 
 def ask(server: Server, method: str, path: str, **given) -> httpx.Response:
-    return httpx.request(method, f"{server.url}{path}", headers={"X-API-Key": KEY}, timeout=150, **given)
+    return httpx.request(method, f"{server.url}{path}", headers={"X-API-Key": KEY}, timeout=150, **PLAIN, **given)
 
 
 def samples(server: Server) -> dict[tuple[str, frozenset], float]:

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from accounts_service import CLIENT_ID, Accounts
 from library_server import LibraryServer, serving
-from test_serve import Server, answers, clean, free_port, until
+from test_serve import PLAIN, Server, answers, clean, free_port, until
 
 from genre_lib import api_keys, job_process
 from genre_lib.job_store import JobStore
@@ -130,7 +130,7 @@ def test_the_same_by_http_alone(home: Path, spotify: LibraryServer):
         phases = set()
 
         def has_ended() -> bool:
-            told = httpx.get(status, timeout=60).json()
+            told = httpx.get(status, timeout=60, **PLAIN).json()
             phases.add(told["phase"])
             return told["status"] not in ("queued", "running")
 
