@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from accounts_service import Accounts
     from command_line import Outcome
     from fetch_sites import Site
+    from library_server import LibraryServer
+
+    from genre_lib.spotify.invented_world import World
 
 os.environ.setdefault("WANDB_MODE", "disabled")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -125,6 +128,15 @@ def accounts() -> Accounts:
     from accounts_service import Accounts
 
     return Accounts()
+
+
+@pytest.fixture
+def server(world: World, accounts: Accounts) -> Iterator[LibraryServer]:
+    """A Spotify on this machine, with the library that the tests of a module call ``world``."""
+    from library_server import serving
+
+    with serving(world, accounts) as running:
+        yield running
 
 
 @pytest.fixture

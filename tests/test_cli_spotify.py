@@ -9,14 +9,14 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
 import pandas as pd
 import pytest
 from accounts_service import CLIENT_ID, SECRET, Accounts, free_port
-from library_server import Bad, LibraryServer, serving
+from library_server import Bad, LibraryServer
 from preview_services import preview_services
 from tagged_songs import songs_of, write_song
 
@@ -49,12 +49,6 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if number % SONGS:
             write_song(folder / f"{number:03}.wav", artist=str(row["artist"]), title=str(row["title"]))
     return folder
-
-
-@pytest.fixture
-def server(world: World, accounts: Accounts) -> Iterator[LibraryServer]:
-    with serving(world, accounts) as running:
-        yield running
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from accounts_service import Accounts, settings_for
 from fastapi.testclient import TestClient
 from job_places import ended, let_go, make_place, until
-from library_server import Bad, LibraryServer, serving
+from library_server import Bad, LibraryServer
 from service_fakes import client_of, is_error
 from tagged_songs import songs_of, write_song
 
@@ -48,12 +48,6 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number, row in enumerate(songs_of(GENRES, ARTISTS, SONGS)):
         write_song(folder / f"{number:03}.wav", artist=row["artist"], title=row["title"])
     return folder
-
-
-@pytest.fixture
-def server(world: World, accounts: Accounts) -> Iterator[LibraryServer]:
-    with serving(world, accounts) as running:
-        yield running
 
 
 @pytest.fixture

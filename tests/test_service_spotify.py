@@ -14,7 +14,7 @@ import httpx
 import pytest
 from accounts_service import SECRET, Accounts, settings_for
 from fastapi.testclient import TestClient
-from library_server import Bad, LibraryServer, serving
+from library_server import Bad, LibraryServer
 from preview_services import PreviewServices, beep, preview_services
 from service_fakes import FakeWorker, client_of, is_error
 from tagged_songs import write_song
@@ -38,12 +38,6 @@ def world() -> World:
         track["duration_ms"] = 1000
         track["external_ids"] = {"isrc": f"ZZAAA26{int(track['id'].encode().hex(), 16) % 100000:05}"}
     return world
-
-
-@pytest.fixture
-def server(world: World, accounts: Accounts) -> Iterator[LibraryServer]:
-    with serving(world, accounts) as running:
-        yield running
 
 
 @pytest.fixture

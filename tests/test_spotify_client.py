@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from accounts_service import CLIENT_ID, SECRET, Accounts, settings_for, visit
-from library_server import Bad, LibraryServer, serving
+from library_server import Bad, LibraryServer
 
 from genre_lib.errors import (
     EndpointGone,
@@ -32,6 +31,7 @@ from genre_lib.settings import Settings, get_settings
 from genre_lib.spotify import invented
 from genre_lib.spotify.access import SCOPES, UserAccess
 from genre_lib.spotify.client import Client
+from genre_lib.spotify.invented_world import World
 from genre_lib.spotify.login import login
 from genre_lib.spotify.tokens import Tokens
 
@@ -40,9 +40,8 @@ TRACK = next(iter(WORLD.tracks))
 
 
 @pytest.fixture
-def server(accounts: Accounts) -> Iterator[LibraryServer]:
-    with serving(WORLD, accounts) as running:
-        yield running
+def world() -> World:
+    return WORLD
 
 
 @pytest.fixture

@@ -6,18 +6,19 @@ import os
 import socket
 import stat
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
 from accounts_service import Accounts, settings_for, visit
-from library_server import Bad, LibraryServer, serving
+from library_server import Bad, LibraryServer
 
 from genre_lib.errors import ConfigurationError, SpotifyLoginFailed, SpotifyUnreachable
 from genre_lib.settings import Settings
 from genre_lib.spotify import invented
 from genre_lib.spotify.callback import Answer, answer_in, fault_of
+from genre_lib.spotify.invented_world import World
 from genre_lib.spotify.login import has_browser, login
 from genre_lib.spotify.tokens import Authorisation, Tokens
 
@@ -25,9 +26,8 @@ WORLD = invented.world(tracks=5, playlists=4, artists=2)
 
 
 @pytest.fixture
-def server(accounts: Accounts) -> Iterator[LibraryServer]:
-    with serving(WORLD, accounts) as running:
-        yield running
+def world() -> World:
+    return WORLD
 
 
 @pytest.fixture
