@@ -92,7 +92,7 @@ def _environment() -> Environment:
 
 def picture(figure: plots.Chart) -> dict[str, Any]:
     """The figure as a PNG inside a ``data:`` address, and the width in CSS pixels (96 an inch) that it is drawn for."""
-    address = "data:image/png;base64," + base64.b64encode(plots.to_png(figure, dpi=160)).decode()
+    address = "data:image/png;base64," + base64.b64encode(figure.print_png).decode()
     return {"address": address, "width": round(96 * figure.get_figwidth())}
 
 

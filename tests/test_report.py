@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
@@ -81,6 +82,14 @@ def test_nothing_is_fetched(metrics, tracks):
     html = report.render(metrics, tracks, {"confusion": figure})
     assert re.findall(r'(?:src|href)="(?!data:)', html) == []
     assert html.count("data:image/png;base64,") == 1
+
+
+def test_the_page_shows_the_drawing_that_is_kept_as_a_file(tmp_path):
+    figure = plots.confusion_matrix(np.array([[1]]), ["rock"])
+    shown = report.picture(figure)
+    kept = plots.save(figure, tmp_path / "confusion.png")
+    assert base64.b64decode(shown["address"].removeprefix("data:image/png;base64,")) == kept.read_bytes()
+    assert shown["width"] == round(96 * figure.get_figwidth())
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
 import matplotlib
@@ -58,6 +59,11 @@ class Chart(Figure):
     def _repr_png_(self) -> bytes:
         return to_png(self)
 
+    @cached_property
+    def print_png(self) -> bytes:
+        """PNG for print, slides and fine screens: drawn once, for the file and for the page, so ask when all is in."""
+        return to_png(self, dpi=2 * DPI)
+
 
 @contextmanager
 def style() -> Iterator[None]:
@@ -73,11 +79,11 @@ def to_png(figure: Figure, dpi: int = DPI) -> bytes:
     return buffer.getvalue()
 
 
-def save(figure: Figure, path: Path) -> Path:
+def save(figure: Chart, path: Path) -> Path:
     """Write the figure as a PNG for print and slides; the folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")
-    aside.write_bytes(to_png(figure, dpi=2 * DPI))
+    aside.write_bytes(figure.print_png)
     return aside.replace(path)
 
 
