@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def uncollected(library: str) -> Iterator[None]:
     """Import what stays as long as the process, and have the collector pass over it from then on.
 
     A sixth of the processor time of importing torch goes into finding out that nothing of it is garbage. With
     transformers and Lightning it is two fifths, much of it at the end of the process. What is garbage already when the
-    block begins is collected before; where the collector is off, as in a block within another, nothing is done.
+    block begins is collected before.
+
+    Args:
+        library: the one that weighs. Where it is imported already, nothing is done, and nothing either where the
+            collector is off, as in a block within another.
     """
-    if not gc.isenabled():
+    if library in sys.modules or not gc.isenabled():
         yield
         return
     gc.collect()

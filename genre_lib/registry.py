@@ -159,7 +159,10 @@ def promote(name: str, settings: Settings) -> Path:
         ModelNotFound, ModelInvalid: it is not there, or cannot be loaded, or has no genres.
     """
     require_genres(by_name(name, settings))
-    from genre_lib.inference import load_model  # seconds of imports that listing does not need
+    from genre_lib.imports import uncollected
+
+    with uncollected("torch"):
+        from genre_lib.inference import load_model  # seconds of imports that listing does not need
 
     load_model(by_name(name, settings))
     return set_active(name, settings)

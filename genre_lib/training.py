@@ -43,7 +43,7 @@ from genre_lib.training_outputs import FitResult, Kept, finish, finished, kept_c
 from genre_lib.training_probe import solve_head
 from genre_lib.training_run import SilentRun, open_run, rank
 
-with uncollected():
+with uncollected("lightning"):
     from lightning.pytorch import Trainer, seed_everything
     from lightning.pytorch.callbacks import Callback, TQDMProgressBar
     from lightning.pytorch.loggers import WandbLogger

@@ -39,7 +39,7 @@ def pytest_configure() -> None:
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, object, object]:
     """Import the tests, and with them nearly all there is, apart from the collector."""
-    with uncollected():
+    with uncollected("torch"):
         return (yield)
 
 

@@ -18,7 +18,7 @@ def as_before() -> Iterator[None]:
 
 def test_what_was_made_meanwhile_is_no_more_looked_through():
     before = gc.get_freeze_count()
-    with uncollected():
+    with uncollected("not.there.yet"):
         assert not gc.isenabled()
         made = [[] for _ in range(1000)]
     assert gc.isenabled()
@@ -35,13 +35,13 @@ def test_garbage_is_collected_before():
 
     gone: list[bool] = []
     Cycle()
-    with uncollected():
+    with uncollected("not.there.yet"):
         assert gone == [True]
 
 
 def test_a_block_within_another_leaves_the_collector_off():
-    with uncollected():
-        with uncollected():
+    with uncollected("not.there.yet"):
+        with uncollected("not.there.yet"):
             assert not gc.isenabled()
         assert not gc.isenabled()
     assert gc.isenabled()
@@ -50,12 +50,19 @@ def test_a_block_within_another_leaves_the_collector_off():
 def test_where_it_is_off_it_stays_so():
     gc.disable()
     count = gc.get_freeze_count()
-    with uncollected():
+    with uncollected("not.there.yet"):
         pass
     assert not gc.isenabled() and gc.get_freeze_count() == count
 
 
+def test_for_what_is_imported_already_nothing_is_done():
+    count = gc.get_freeze_count()
+    with uncollected("gc"):
+        assert gc.isenabled()
+    assert gc.get_freeze_count() == count
+
+
 def test_an_import_that_fails_leaves_it_on():
-    with pytest.raises(ModuleNotFoundError), uncollected():
+    with pytest.raises(ModuleNotFoundError), uncollected("not.there.yet"):
         import genre_lib.absent  # noqa: F401
     assert gc.isenabled()

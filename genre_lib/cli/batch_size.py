@@ -37,7 +37,7 @@ def batch_size(
     from genre_lib import registry
     from genre_lib.imports import uncollected
 
-    with uncollected():
+    with uncollected("torch"):
         from genre_lib.training_batch import fit_batch
     from genre_lib.training_config import load_experiment
 

@@ -38,7 +38,7 @@ def evaluate(
     """Score a model on labelled tracks, with intervals; against others where they are named, with what each takes."""
     from genre_lib.imports import uncollected
 
-    with uncollected():
+    with uncollected("torch"):
         from genre_lib import evaluation, side_by_side
         from genre_lib.data.opening import open_catalogue
 

@@ -101,7 +101,7 @@ def predicted(
     from genre_lib.imports import uncollected
     from genre_lib.memory import keep_freed
 
-    with uncollected():
+    with uncollected("torch"):
         from genre_lib.predictions import TrackPrediction
 
     keep_freed()

@@ -36,7 +36,7 @@ def tune(
     from genre_lib.audio import Limits
     from genre_lib.imports import uncollected
 
-    with uncollected():
+    with uncollected("torch"):
         from genre_lib.engines.clips import heard, shared_out
         from genre_lib.engines.tuning import tune as measure
         from genre_lib.inference import load_model

@@ -17,7 +17,7 @@ from genre_lib.data.soundless import SoundlessStore
 from genre_lib.imports import uncollected
 from genre_lib.networks.fusion_features import FEATURES
 
-with uncollected():
+with uncollected("lightning"):
     from lightning.pytorch import LightningDataModule
 
 Draw = tuple[int, int]

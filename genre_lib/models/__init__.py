@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from genre_lib.imports import uncollected
 
-with uncollected():
+with uncollected("transformers"):
     from transformers import (
         AutoConfig,
         AutoFeatureExtractor,

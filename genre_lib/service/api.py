@@ -123,7 +123,7 @@ class GenreAPI(WorkerAPI):
         from genre_lib.audio import Limits
         from genre_lib.imports import uncollected
 
-        with uncollected():
+        with uncollected("torch"):
             from genre_lib.service.batch import BatchPredictor
             from genre_lib.service.loading import Loader
             from genre_lib.service.model_cache import ModelCache

@@ -82,7 +82,10 @@ def check(folder: Path) -> None:
     describe(folder)
     require_metrics(folder)
     from genre_lib.engines.names import FLOAT32
-    from genre_lib.inference import Predictor  # seconds of imports, which most refusals come without
+    from genre_lib.imports import uncollected
+
+    with uncollected("torch"):
+        from genre_lib.inference import Predictor  # seconds of imports, which most refusals come without
 
     weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
     with memory_limit(RUNNING_BYTES + 3 * weights), blamed_on_the_model():
