@@ -18,10 +18,12 @@ import torch
 from lightning.pytorch import seed_everything
 
 from genre_lib import memory
+from genre_lib.errors import ConfigurationError
 from genre_lib.memory import keep_freed
 from genre_lib.models.classifier import GenreClassifier
 from genre_lib.models.embedding import embed
 from genre_lib.models.folder import GenreModel
+from genre_lib.models.head import needs_two
 from genre_lib.networks.folder import in_fast_layout
 from genre_lib.training_config import TrainingConfig
 from genre_lib.training_costs import peak_bytes
@@ -88,6 +90,7 @@ class Search:
 
     run: Callable[[int], Tried | None]
     most: int
+    least: int = 1
     tried: dict[int, Tried] = field(default_factory=dict)
 
     def works(self, batch_size: int) -> bool:
@@ -98,7 +101,7 @@ class Search:
 
     def until_it_fails(self) -> tuple[int, str]:
         """The most clips that work, to an eighth, by doubling and then halving the rest; and what ended it."""
-        works, fails, size = 0, self.most + 1, 1
+        works, fails, size = 0, self.most + 1, self.least
         while size < fails:
             if self.works(size):
                 works, size = size, min(2 * size, self.most) if size < self.most else fails
@@ -111,13 +114,13 @@ class Search:
 
     def while_it_lasts(self, available: int, seconds: float = LONGEST_SECONDS) -> tuple[int, str]:
         """The most clips that fit into so many bytes, by what each one adds; and what ended it."""
-        size = 1
+        size = self.least
         while size <= self.most:
             began = time.perf_counter()
-            if size > 2 and expected(list(self.tried.values()), size) > available:
+            if size > 2 * self.least and expected(list(self.tried.values()), size) > available:
                 break
             self.works(size)
-            if size > 1 and 2 * (time.perf_counter() - began) > seconds:
+            if size > self.least and 2 * (time.perf_counter() - began) > seconds:
                 break
             size = min(2 * size, self.most) if size < self.most else self.most + 1
         largest = min(fitting(list(self.tried.values()), available), self.most)
@@ -156,6 +159,11 @@ def fit_batch(config: TrainingConfig, most: int = 256, told: Callable[[Tried], N
     Raises:
         ConfigurationError, ModelError: the training cannot be done at all.
     """
+    if config.solver == "lbfgs":
+        raise ConfigurationError(
+            "The head is solved for at once and without batches; have steps taken, as --method full does, or an "
+            "experiment such as experiments/finetune_all.yaml by --file."
+        )
     keep_freed()
     seed_everything(config.seed, verbose=False)
     model = build(config, GENRES, None).model
@@ -170,7 +178,10 @@ def fit_batch(config: TrainingConfig, most: int = 256, told: Callable[[Tried], N
             told(found)
         return found
 
-    search = Search(run, most)
+    least = 2 if needs_two(steps.module.network) else 1
+    if most < least:
+        raise ConfigurationError("A batch norm needs two clips in a batch at least; name more by --most.")
+    search = Search(run, most, least)
     largest, bound = search.until_it_fails() if device == "cuda" else search.while_it_lasts(available)
     if device == "cuda" and bound == "memory":
         largest = max(int(MARGIN[device] * largest), min(largest, 1))
@@ -189,6 +200,7 @@ class Steps:
         network = in_fast_layout(model.network)
         recipe, embedded = recipe_of(config, model), config.method == "head"
         self.module = GenreClassifier(network, recipe, embedded=embedded, compiled=config.compile).to(device).train()
+        self.module.to_learn()
         self.average = copy.deepcopy(model.network) if config.ema_decay else None
         self.optimizer = torch.optim.AdamW(self.module.groups(), lr=1e-9, fused=True)  # the network shall stay as it is
 

@@ -9,6 +9,7 @@ import pytest
 from genre_lib import cli, memory
 from genre_lib.errors import ConfigurationError
 from genre_lib.models import untrained
+from genre_lib.settings import get_settings
 from genre_lib.training_batch import Fit, Search, Tried, fit_batch, fitting
 from genre_lib.training_config import TrainingConfig
 
@@ -110,3 +111,12 @@ def test_the_command(tmp_path, capsys):
     assert cli.main([*command, "--set", "layer_decay=0.5"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line == "error: layer_decay is for method='full'."
+
+
+def test_a_batch_norm_that_learns_needs_two_clips():
+    """The starter's last ones have a number a clip; with its layers at rest one clip will do."""
+    starter = {"base_model": str(get_settings().model_path), "clip_seconds": 1.0}
+    assert [row.batch_size for row in fit_batch(TrainingConfig(**starter), most=4).tried] == [2, 4]
+    assert [row.batch_size for row in fit_batch(TrainingConfig(**starter, freeze="backbone"), most=2).tried] == [1, 2]
+    with pytest.raises(ConfigurationError, match="two clips"):
+        fit_batch(TrainingConfig(**starter), most=1)

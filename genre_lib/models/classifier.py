@@ -118,7 +118,11 @@ class GenreClassifier(LightningModule):
                 checkpoint[part] = {name: own[name] for name in self.resting} | checkpoint[part]
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        self.network.train()  # Lightning leaves a network that was loaded to predict in evaluation mode
+        self.to_learn()  # Lightning leaves a network that was loaded to predict in evaluation mode
+
+    def to_learn(self) -> None:
+        """Put the network into the mode for a step: what rests does not drop anything out, and counts nothing."""
+        self.network.train()
         rest_frozen(self.network)
         if self.recipe.freeze in ("norms", "front"):
             rest_norms(self.network)

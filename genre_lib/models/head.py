@@ -59,6 +59,12 @@ def rest_frozen(network: PreTrainedModel) -> None:
         body.eval()
 
 
+def needs_two(network: nn.Module) -> bool:
+    """Whether a step needs two clips at least, for a batch norm finds no variance among one clip's single numbers."""
+    norms = (module for module in network.modules() if isinstance(module, nn.BatchNorm1d))
+    return any(module.training for module in norms)
+
+
 def is_tagger(network: PreTrainedModel) -> bool:
     """Whether the outputs say yes or no each by itself, as tags do, and do not exclude each other, as genres do.
 
