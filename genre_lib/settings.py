@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated
 
+from dotenv.parser import parse_stream
 from platformdirs import user_cache_path, user_config_path
 from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, DotEnvSettingsSource, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from genre_lib import api_keys
 from genre_lib.api_keys import ApiKey
 from genre_lib.engines.names import parse_engine
 from genre_lib.errors import ConfigurationError
+
+logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # it tells of a bad line at every reading; we do so once
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -185,13 +189,18 @@ def get_settings(**overrides: object) -> Settings:
 
 
 def unknown_lines() -> Iterator[str]:
-    """A sentence for each name in ``.env`` that seems meant to be one of ours and is none."""
+    """A sentence for each line of ``.env`` that is none, or whose name seems meant to be one of ours and is none."""
     try:
-        names = list(DotEnvSettingsSource(Settings).env_vars)
-    except (OSError, UnicodeDecodeError):  # reading the settings says so
+        with Path(str(Settings.model_config["env_file"])).open(encoding="utf-8") as file:
+            lines = list(parse_stream(file))
+    except (OSError, UnicodeDecodeError):  # there is none, or reading the settings says so
         return
+    for line in lines:
+        if line.error or (line.key is not None and line.value is None):
+            said = line.original.string.strip()[:40]
+            yield f"Line {line.original.line} of .env is not NAME=value and changes nothing: {said!r}."
     known = list(Settings.model_fields)
-    for name in names:
+    for name in dict.fromkeys(line.key.lower() for line in lines if line.key and line.value is not None):
         close = get_close_matches(name.removeprefix("genre_"), known, n=1, cutoff=NEARNESS)
         if name in known or not (close or name.startswith(OWN_PREFIXES)):
             continue

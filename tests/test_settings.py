@@ -78,3 +78,14 @@ def test_every_setting_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text("".join(f"{name.upper()}=x\n" for name in Settings.model_fields))
     assert list(unknown_lines()) == []
+
+
+def test_lines_that_are_none_are_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text("# a comment\n\nPORT=8127\nMODEL_PATH ./x\nDEVICE\nEMPTY=\n")
+    assert list(unknown_lines()) == [
+        "Line 4 of .env is not NAME=value and changes nothing: 'MODEL_PATH ./x'.",
+        "Line 5 of .env is not NAME=value and changes nothing: 'DEVICE'.",
+    ]
+    assert get_settings().port == 8127
+    assert not caplog.records
