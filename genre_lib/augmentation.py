@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 class Augmentation(BaseModel):
     """How strongly each clip is changed; zero turns a change off."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     pitch_semitones: float = Field(0.0, ge=0, le=12, description="Largest shift of pitch, up or down, in semitones.")
     time_stretch: float = Field(0.0, ge=0, le=0.5, description="Largest change of tempo, as a share of it.")

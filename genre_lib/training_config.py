@@ -26,7 +26,7 @@ class TrainingConfig(BaseModel):
             for an unknown one the nearest name.
     """
 
-    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", protected_namespaces=(), allow_inf_nan=False)
 
     # What is trained, on what, and where it goes
     base_model: str | None = Field(None, description="Model to start from, by name or folder; none: MODEL_PATH's.")
@@ -103,10 +103,10 @@ class TrainingConfig(BaseModel):
 
     # What an epoch is
     clip_seconds: float | None = Field(
-        None, gt=0, le=600, description="Length of a clip; none: the base model's, or 3."
+        None, ge=0.1, le=600, description="Length of a clip; none: the base model's, or 3."
     )
     hop_seconds: float | None = Field(
-        None, gt=0, le=600, description="From a clip's start to the next's in validation; none: a clip's length."
+        None, ge=0.1, le=600, description="From a clip's start to the next's in validation; none: a clip's length."
     )
     max_clips_per_track: int = Field(20, ge=1, description="Most random clips of a track in an epoch.")
     clips_per_epoch: int | None = Field(None, ge=1, description="Clips in an epoch; none: as many as fit the tracks.")

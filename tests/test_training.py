@@ -86,6 +86,9 @@ def test_every_field_has_its_help():
         ({"solver": "lbfgs", "freeze": "backbone", "num_epochs": 3}, "leave num_epochs out"),
         ({"solver": "lbfgs", "freeze": "backbone", "features": "auto"}, "leave features out"),
         ({"head_penalty": 10}, "for solver='lbfgs'"),
+        ({"solver": "lbfgs", "freeze": "backbone", "head_penalty": float("inf")}, "head_penalty: .*finite"),
+        ({"hop_seconds": 1e-9}, "hop_seconds: .*greater than or equal to 0.1"),
+        ({"augmentation": {"time_stretch": float("nan")}}, "time_stretch: .*"),
         ({"solver": "lbfgs", "freeze": "backbone", "head_penalty": 0}, "head_penalty: .*greater than 0"),
     ],
 )

@@ -54,7 +54,7 @@ def catalogue_build(
     source: Annotated[str, typer.Argument(help="A folder of music, a CSV, or 'synthetic'.")],
     output: Annotated[Path, typer.Option(help="The CSV to write.")],
     how: Annotated[How, typer.Option("--from", help="How to read the source.")] = How.auto,
-    seed: Annotated[int, typer.Option(help="Of the splits that are drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the splits that are drawn.")] = 0,
 ) -> None:
     """Write the table of a source's tracks, with splits."""
     from genre_lib.data.catalogue_source import build, open_one

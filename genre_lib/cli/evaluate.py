@@ -33,7 +33,7 @@ def evaluate(
         str | None, typer.Option(help="train, valid, test or all.", show_default="test, else valid, else all")
     ] = None,
     output_path: Annotated[Path | None, typer.Option(help="Folder for report, tables and figures.")] = None,
-    seed: Annotated[int, typer.Option(help="Of drawn splits and of the bootstrap.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of drawn splits and of the bootstrap.")] = 0,
 ) -> None:
     """Score a model on labelled tracks, with intervals; against others where they are named, with what each takes."""
     from genre_lib.imports import uncollected

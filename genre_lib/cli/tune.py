@@ -24,7 +24,7 @@ def tune(
     clips: Annotated[int, typer.Option(min=8, help="Of your music, that every engine hears.")] = 60,
     calibration: Annotated[int, typer.Option(min=8, help="Other clips, by which 8 bits learn their range.")] = 40,
     tolerance: Annotated[float, typer.Option(help="By which a probability may differ from float32's.")] = 0.05,
-    seed: Annotated[int, typer.Option(help="By which clips are drawn.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="By which clips are drawn.")] = 0,
 ) -> None:
     """Measure every engine on clips of your music, and keep in the model's folder which is the fastest.
 
