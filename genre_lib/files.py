@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
@@ -12,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 STAGED = ".staged"
 """Ending of the folders that :func:`staged_folder` makes."""
 
@@ -29,17 +31,28 @@ def whole_file(place: Path, **options: Any) -> Iterator[TextIO]:
     What is no regular file, such as a pipe or ``/dev/null``, is written into.
     """
     if place.exists() and not place.is_file():
-        with place.open("w", encoding="utf-8", **options) as file:
+        with named(place), place.open("w", encoding="utf-8", **options) as file:
             yield file
         return
     place = Path(os.path.realpath(place))
     aside = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}")
     try:
-        with aside.open("x", encoding="utf-8", **options) as file:
+        with named(place), aside.open("x", encoding="utf-8", **options) as file:
             yield file
         aside.replace(place)
     finally:
         aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def named(place: Path) -> Iterator[None]:
+    """Have the error of a disk that is full say which file it was for, which the operating system does not."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL and error.filename is None:
+            error.filename = str(place)
+        raise
 
 
 @contextmanager

@@ -117,7 +117,7 @@ ROWS: list[set[str]] = [
         "notebook_process",
         "service.*",
     },
-    {"cli.*", "demo"},
+    {"__main__", "cli.*", "demo"},
 ]
 
 DOORWAYS: dict[str, set[str]] = {

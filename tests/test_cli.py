@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,45 @@ def test_a_slip_in_the_settings_file_is_told_and_the_command_goes_on(genre, tmp_
         "warning: .env names MODELS_PAHT, which is no setting and changes nothing; did you mean MODELS_PATH?"
     ]
     assert genre("models", "list", "--help").err == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("predict", ""), "An argument is empty"),
+        (("predict", "a.wav", "--model", ""), "The value of --model is empty"),
+        (("",), "An argument is empty"),
+        (("predic",), "Did you mean 'predict'? See"),
+        (("evaluate", "--seed", "-1"), "'--seed'"),
+        (("models", "tune", "x", "--seed", "-1"), "'--seed'"),
+        (("generate", "--output", "a.wav", "--prompt", "x" * 1001), "has 1,001 letters, of which 1,000 are the most"),
+        (("batch-size", "--method", "head", "--set", "solver=lbfgs"), "solved for at once and without batches"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_in_a_line(genre, arguments: tuple[str, ...], said: str):
+    assert is_error(genre(*arguments), 2, said)
+
+
+def test_a_name_without_end_does_not_fill_the_terminal(genre):
+    outcome = genre("predict", "a.wav", "--model", "x" * 5000)
+    assert is_error(outcome, 1, "x" * 100 + "…")
+    assert len(outcome.err) < 500
+
+
+def test_a_folder_that_is_gone_is_said_to_be_so(tmp_path: Path):
+    code = "import os, sys; os.rmdir(os.getcwd()); from genre_lib.cli import main; sys.exit(main(['models', 'list']))"
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path / "gone", capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: The folder that this is run in is not there any more")
+
+
+def test_a_pipe_is_told_from_nothing(genre, tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe")
+    assert is_error(genre("catalogue", "check", tmp_path / "pipe"), 1, "pipe, but a pipe or a device; name a folder")
+    assert "pipe, but a pipe or a device. Check" in genre("predict", tmp_path / "pipe", "--format", "jsonl").out
 
 
 def test_help_and_version(genre):

@@ -107,3 +107,8 @@ def test_a_pipe_is_written_into(tmp_path: Path):
     assert os.read(reader, 100) == b"rows"
     os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_a_full_disk_says_for_which_file():
+    with pytest.raises(OSError, match="No space left on device: '/dev/full'"):
+        write_whole(Path("/dev/full"), "x")

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 import io
 import os
+import re
+import signal
 import sys
 import traceback
 import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +41,8 @@ from genre_lib.errors import ConfigurationError, GenreLibError, RunStopped
 
 HELP = "Music-genre prediction and fine-tuning on your own music."
 DEBUG = "GENRE_DEBUG"
+LONGEST_WORD, SHORTENED = 300, 100
+"""Letters without a space that an error may hold, as a path may; of more it shows the first."""
 
 app = typer.Typer(help=HELP, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(catalogue.app, name="catalogue")
@@ -59,8 +65,16 @@ def main(arguments: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors=UNWRITABLE)
+    given = sys.argv[1:] if arguments is None else arguments
+    with ended_by_term():
+        return run(given)
+
+
+def run(arguments: list[str]) -> int:
+    """A command, with what it raises as a line and an exit code."""
     try:
-        warn_of_unknown_lines(sys.argv[1:] if arguments is None else arguments)
+        require_sense(arguments)
+        warn_of_unknown_lines(arguments)
         code = app(args=arguments, prog_name="genre", standalone_mode=False) or 0
         return fail("stopped.", 130) if code == 130 else code  # typer ends Ctrl-C in silence
     except typer.TyperException as error:
@@ -77,10 +91,40 @@ def main(arguments: list[str] | None = None) -> int:
     except (KeyboardInterrupt, typer.Abort):
         return fail("stopped.", 130)
     except OSError as error:
-        return fail(f"{error.strerror or error}: {error.filename or 'the operating system'}.", 1, debug=True)
+        where = error.filename or "standard output, or a file that was being written"
+        return fail(f"{error.strerror or error}: {where}.", 1, debug=True)
     except Exception as error:
         said = " ".join(str(error).split())[:300]
         return fail(f"{type(error).__name__}: {said}. A fault of genre_lib's; {DEBUG}=1 shows where.", 1, debug=True)
+
+
+@contextmanager
+def ended_by_term() -> Iterator[None]:
+    """Have SIGTERM end a command as Ctrl-C does, by way of what cleans up: no half of a file stays."""
+    before = None
+    with suppress(ValueError):  # not the main thread, to which signals come
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def require_sense(arguments: Sequence[str]) -> None:
+    """Refuse what no command can mean: an argument of nothing, as a variable that is not set leaves it, and no folder.
+
+    Raises:
+        ConfigurationError: says which.
+    """
+    if "" in arguments:
+        before = arguments[max(arguments.index("") - 1, 0)]
+        which = f"The value of {before}" if before.startswith("-") else "An argument"
+        raise ConfigurationError(f"{which} is empty; name something, or leave it out.")
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise ConfigurationError("The folder that this is run in is not there any more; go to one that is.") from error
 
 
 def warn_of_unknown_lines(arguments: list[str]) -> None:
@@ -98,7 +142,8 @@ def usage(error: typer.TyperException) -> str:
     said = error.format_message().replace("Value error, ", "").rstrip(".")
     judged = getattr(error.__cause__, "errors", None)
     came = judged()[0]["input"] if judged else None
-    wrong = f"{said}." if came is None or repr(came) in said else f"{said}, and is {came!r}."
+    wrong = f"{said}, and is {came!r}" if came is not None and repr(came) not in said else said
+    wrong += "" if wrong.endswith("?") else "."
     context = getattr(error, "ctx", None)
     return f"{wrong} See {context.command_path if context else 'genre'} --help."
 
@@ -107,7 +152,8 @@ def fail(message: str, code: int, debug: bool = False) -> int:
     """Say it in one line, or with the traceback where that was asked for."""
     if debug and os.environ.get(DEBUG):
         traceback.print_exc()
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    line = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda found: f"{found[0][:SHORTENED]}…", " ".join(message.split()))
+    print(f"error: {line}", file=sys.stderr)
     return code
 
 
