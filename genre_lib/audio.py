@@ -22,6 +22,7 @@ from genre_lib.audio_durations import claimed_duration, estimated_duration
 from genre_lib.audio_mixing import Mixer
 from genre_lib.audio_opening import Limits, Opened, Source, opened_source
 from genre_lib.errors import AudioNotFound, AudioTooLong, AudioTruncated, EmptyAudio
+from genre_lib.wording import but_device
 
 # fmt: off
 AUDIO_SUFFIXES = frozenset({
@@ -143,7 +144,7 @@ def find(path: str | os.PathLike) -> list[Path]:
     if path.is_file():
         return [path]
     if not path.is_dir():
-        raise AudioNotFound(f"There is no file or folder at {path}. Check the path.")
+        raise AudioNotFound(f"There is no file or folder at {path}{but_device(path)}. Check the path.")
     return sorted(file for file in path.rglob("*") if _looks_like_audio(file, path))
 
 

@@ -21,7 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from genre_lib.errors import RunNotFound
+from genre_lib.errors import ConfigurationError, RunNotFound
 from genre_lib.files import write_whole
 
 if TYPE_CHECKING:
@@ -58,6 +58,10 @@ class Run:
                 (Path(runs_path) / f"{stem}{suffix}").mkdir(parents=True)
             except FileExistsError:
                 continue
+            except OSError as error:
+                raise ConfigurationError(
+                    f"No folder for the run can be made below RUNS_PATH, {runs_path} ({error.strerror}); name another."
+                ) from error
             return cls(Path(runs_path) / f"{stem}{suffix}").prepared()
         raise AssertionError("suffixes do not end")
 

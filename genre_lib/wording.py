@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 def counted(number: int, noun: str) -> str:
     """The number with its noun, in the plural where it is not one.
@@ -10,6 +12,15 @@ def counted(number: int, noun: str) -> str:
     ('1 track', '2 tracks', '0 errors')
     """
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def but_device(path: Path) -> str:
+    """What follows "There is no file or folder at PATH" where something is there all the same.
+
+    >>> but_device(Path("nowhere")), but_device(Path("/dev/null"))
+    ('', ', but a pipe or a device')
+    """
+    return ", but a pipe or a device" if path.exists() else ""
 
 
 def with_article(noun: str) -> str:

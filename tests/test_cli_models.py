@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 from command_line import is_error
@@ -26,3 +27,18 @@ def test_models(genre, tiny_model: Path):
     assert is_error(genre("models", "show", "mine"), 1, "no model 'mine'")
     assert is_error(genre("models", "promote", "mine"), 1, "no model 'mine'")
     assert is_error(genre("models", "remove", "tiny"), 1, "starter")
+
+
+def test_models_with_broken_scores_or_none_at_all(genre, tiny_model: Path, tmp_path: Path, monkeypatch):
+    from genre_lib import registry
+
+    registry.publish(tiny_model, "mine", get_settings())
+    (get_settings().models_path / "mine" / "metrics.json").write_text('{"accuracy": 3, "macro_f1": {"value": "x"}}')
+    listed, shown = genre("models", "list"), genre("models", "show", "mine")
+    assert (listed.code, shown.code) == (0, 0), listed.err + shown.err
+    assert "mine" in listed.out and "accuracy" not in shown.out
+    monkeypatch.setenv("MODEL_PATH", "nowhere")
+    monkeypatch.setenv("MODELS_PATH", "nobody")
+    assert genre("models", "list").err == "There is no model: MODEL_PATH is nowhere, and MODELS_PATH is nobody.\n"
+    os.mkfifo(tmp_path / "pipe")
+    assert is_error(genre("models", "import", tmp_path / "pipe"), 1, "no such file")

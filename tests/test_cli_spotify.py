@@ -153,6 +153,12 @@ def test_by_pasting_the_address_where_no_browser_is(home: Path, accounts: Accoun
     assert "is signed in until" in said
 
 
+def test_where_nothing_can_be_kept_nobody_is_asked_to_sign_in(home: Path, run, monkeypatch: pytest.MonkeyPatch):
+    (home / "file").write_text("")
+    monkeypatch.setenv("SPOTIFY_PATH", str(home / "file" / "kept"))
+    said_once(run("login"), 2, "SPOTIFY_PATH is .*kept, and no folder can be made there")
+
+
 def test_the_address_of_a_person_who_declines(home: Path, accounts: Accounts):
     accounts.declines = True
     done = genre("login")

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from genre_lib.errors import RunNotFound
+from genre_lib.errors import ConfigurationError, RunNotFound
 from genre_lib.runs import COLUMNS, Run, list_runs
 
 
@@ -97,3 +97,9 @@ def test_a_run_that_is_not_there(tmp_path):
 def test_parameters(run):
     run.write_parameters({"learning_rate": 1e-3})
     assert run.parameters() == {"learning_rate": 1e-3} == json.loads((run.path / "parameters.json").read_text())
+
+
+def test_where_no_run_can_be_made_the_setting_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ConfigurationError, match=r"below RUNS_PATH, .*file \(Not a directory\)"):
+        Run.create(tmp_path / "file", "x")

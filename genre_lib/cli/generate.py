@@ -21,6 +21,10 @@ BatchOption = Annotated[int, typer.Option("--batch-size", min=1, help="Clips tha
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
+LONGEST_PROMPT = 1000
+"""Letters; the text encoder takes memory with their square."""
+
+
 def generate(
     output: Annotated[Path, typer.Option(help="The WAV to write; with --count, or where it is one, a folder.")],
     model: GeneratorOption = "musicgen",
@@ -41,6 +45,8 @@ def generate(
         raise ConfigurationError("Say what to play, by --genre or by --prompt, and not by both.")
     if prompt is not None and not prompt.strip():
         raise ConfigurationError("--prompt is empty; say what to play.")
+    if prompt is not None and len(prompt) > LONGEST_PROMPT:
+        raise ConfigurationError(f"--prompt has {len(prompt):,} letters, of which {LONGEST_PROMPT:,} are the most.")
     from genre_lib.sampling import Sampling, require_length
 
     require_length(seconds)

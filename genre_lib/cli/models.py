@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from genre_lib.cli.console import interval, print_lines, print_table, shown, write_text
+from genre_lib.cli.console import interval, print_lines, print_table, say, shown, write_text
 from genre_lib.cli.download import download
 from genre_lib.cli.options import ListFormat, ListFormatOption, get_settings
 from genre_lib.cli.tune import tune
@@ -29,12 +29,15 @@ def models_list(format: ListFormatOption = ListFormat.table) -> None:
     """Every model there is; the active one is marked."""
     from genre_lib import registry
 
-    infos = registry.list_models(get_settings())
+    settings = get_settings()
+    infos = registry.list_models(settings)
     if format is ListFormat.json:
         write_text(json.dumps([as_json(info) for info in infos], indent=2) + "\n")
         return
     columns = ["", "name", "kind", "genres", "parameters", "size", "accuracy", "created"]
     print_table(columns, map(model_row, infos))
+    if not infos:
+        say(f"There is no model: MODEL_PATH is {settings.model_path}, and MODELS_PATH is {settings.models_path}.")
 
 
 @app.command("show")
@@ -57,8 +60,9 @@ def models_show(
     if source:
         told |= {"source": f"{source.get('repo')} at {source.get('commit')}", "licence": source.get("licence") or None}
     print_lines({name.replace("_", " "): shown(value) for name, value in told.items()})
-    if "accuracy" in metrics and "macro_f1" in metrics:
-        print_lines({"accuracy": interval(metrics["accuracy"]), "macro-F1": interval(metrics["macro_f1"])})
+    accuracy, macro_f1 = score_in(metrics, "accuracy"), score_in(metrics, "macro_f1")
+    if accuracy and macro_f1:
+        print_lines({"accuracy": interval(accuracy), "macro-F1": interval(macro_f1)})
 
 
 @app.command("promote")
@@ -118,8 +122,15 @@ def engine_of(folder: Path) -> str:
     return f"{fastest}, {found.speedup(fastest):.2f} times as fast as {FLOAT32} ({found.created})"
 
 
+def score_in(metrics: dict[str, Any], name: str) -> dict[str, float] | None:
+    """A score with its interval, where the file, which anybody may have written, holds one."""
+    found = metrics.get(name)
+    whole = isinstance(found, dict) and all(isinstance(found.get(key), float) for key in ("value", "low", "high"))
+    return found if whole else None
+
+
 def model_row(info: ModelInfo) -> list[str]:
-    accuracy = info.metrics.get("accuracy") or {}
+    accuracy = score_in(info.metrics, "accuracy")
     return [
         "●" if info.active else "",
         info.name,
@@ -127,7 +138,7 @@ def model_row(info: ModelInfo) -> list[str]:
         str(len(info.genres) or "–"),
         f"{info.parameters:,}",
         f"{info.size_bytes / 1e6:.1f} MB",
-        shown(accuracy.get("value")),
+        shown(accuracy and accuracy["value"]),
         info.created,
     ]
 

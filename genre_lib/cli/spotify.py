@@ -34,11 +34,16 @@ def login(
     timeout: Annotated[float, typer.Option(help="Seconds until it is given up.", min=1)] = 300,
 ) -> None:
     """Sign in to Spotify with your own app; over SSH, paste the address that the browser ends at."""
-    from genre_lib.errors import RateLimited
+    from genre_lib.errors import ConfigurationError, RateLimited
+    from genre_lib.files import can_be_made
     from genre_lib.spotify.client import Client
     from genre_lib.spotify.login import login as sign_in
 
     settings = get_settings()
+    if not can_be_made(settings.spotify_path.expanduser() / "authorisation.json"):
+        raise ConfigurationError(
+            f"SPOTIFY_PATH is {settings.spotify_path}, and no folder can be made there to keep the authorisation in."
+        )
     found = sign_in(settings, tell_address, seconds=timeout, typed=sys.stdin, browser=browser, again=say)
     try:
         user = signed_in_user(Client.for_user(settings), settings)

@@ -16,6 +16,7 @@ from genre_lib.data.catalogue_table import read, read_table, table_in
 from genre_lib.errors import CatalogueInvalid, CatalogueNotFound
 from genre_lib.settings import get_settings
 from genre_lib.spotify.place import SpotifyPlace
+from genre_lib.wording import but_device
 
 SYNTHETIC = "synthetic"
 
@@ -47,8 +48,8 @@ def detect(source: Path) -> Catalogue:
         return read(source)
     if not source.is_dir():
         raise CatalogueNotFound(
-            f"There is nothing at {source}; name a folder of music with a folder per genre, or a CSV with the columns "
-            "path and genre."
+            f"There is nothing at {source}{but_device(source)}; name a folder of music with a folder per genre, or a "
+            "CSV with the columns path and genre."
         )
     if table_in(source):
         return read_table(source)

@@ -87,6 +87,8 @@ def front_end() -> LogMelFeatureExtractor:
 
 def _files(package: Path) -> tuple[bytes, bytes]:
     """The checkpoint's index and data."""
+    if not package.is_file():
+        raise ValueError("there is no such file")
     content = package.read_bytes()
     if zipfile.is_zipfile(io.BytesIO(content)):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
