@@ -29,6 +29,7 @@ def test_a_slip_in_the_settings_file_is_told_and_the_command_goes_on(genre, tmp_
         (("",), "An argument is empty"),
         (("predic",), "Did you mean 'predict'? See"),
         (("evaluate", "--seed", "-1"), "'--seed'"),
+        (("catalogue", "review", "x", "--seed", str(2**32)), "'--seed'"),
         (("models", "tune", "x", "--seed", "-1"), "'--seed'"),
         (("generate", "--output", "a.wav", "--prompt", "x" * 1001), "has 1,001 letters, of which 1,000 are the most"),
         (("batch-size", "--method", "head", "--set", "solver=lbfgs"), "solved for at once and without batches"),

@@ -42,7 +42,7 @@ def catalogue_review(
         typer.Option(help="A table of the doubtful, or every track.", show_default="by --output's ending, or table"),
     ] = None,
     output: Annotated[Path | None, typer.Option(help="File to write every track to, with both confidences.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the parts and of the intervals.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the parts and of the intervals.")] = 0,
 ) -> None:
     """Find labels that the rest of the collection contradicts, and score it without a split.
 
