@@ -1,8 +1,8 @@
 """The ``genre`` command: the library's words on the command line.
 
 Results go to standard output, everything said beside them to standard error. Exit codes: 0 all went well, 1 data or a
-model could not be used, 2 the command or a setting is wrong, 130 stopped by Ctrl-C or SIGTERM. A command imports what it needs
-when it runs, so that ``--help`` is there at once.
+model could not be used, 2 the command or a setting is wrong, 130 stopped by Ctrl-C or SIGTERM. A command imports what
+it needs when it runs, so that ``--help`` is there at once.
 """
 
 from __future__ import annotations
