@@ -98,11 +98,8 @@ def predicted(
         known: features by absolute path; a track of these that has no file is predicted by them alone.
     """
     from genre_lib.audio import Limits
-    from genre_lib.imports import uncollected
     from genre_lib.memory import keep_freed
-
-    with uncollected("torch"):
-        from genre_lib.predictions import TrackPrediction
+    from genre_lib.predictions import TrackPrediction
 
     keep_freed()
     limits = Limits(settings.max_audio_bytes, settings.max_audio_seconds)
@@ -123,7 +120,10 @@ def predicted(
 
 def predictor_of(folder: Path, files: int, settings: Settings) -> Predictor:
     """The predictor, by an engine that is worth its start for so many files."""
-    from genre_lib.inference import Predictor, load_model
+    from genre_lib.imports import uncollected
+
+    with uncollected("torch"):
+        from genre_lib.inference import Predictor, load_model
 
     model = load_model(folder)
     clips = round(files * SECONDS_A_FILE / model.inference.hop_seconds)
