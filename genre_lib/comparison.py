@@ -113,7 +113,9 @@ def compare_pairs(runs: Sequence[Run], seed: int = 0) -> pd.DataFrame:
 
 def _read_predictions(run: Run) -> pd.DataFrame:
     try:
-        table = pd.read_csv(run.path / PREDICTIONS, usecols=["path", "right"]).dropna()
+        table = pd.read_csv(
+            run.path / PREDICTIONS, usecols=["path", "right"], encoding_errors="surrogateescape"
+        ).dropna()
         return table.assign(right=table["right"].astype(str) == "True").set_index("path")
     except ValueError as error:
         raise RunError(

@@ -173,12 +173,12 @@ def write(
     if run is not None:
         run.prepared()
         write_whole(run.path / METRICS, _as_json(evaluation.metrics))
-        write_whole(run.path / PREDICTIONS, evaluation.tracks.to_csv(index=False))
+        write_whole(run.path / PREDICTIONS, evaluation.tracks.to_csv(index=False), "surrogateescape")
         drawn = {**figures(evaluation, run), **(charts or {})}
         for name, chart in drawn.items():
             plots.save(chart, run.figures / f"{name}.png")
         page = report.render(evaluation.metrics, evaluation.tracks, drawn, _parameters(run), beside)
-        write_whole(run.report, page)
+        write_whole(run.report, page, "backslashreplace")
 
 
 def figures(evaluation: Evaluation, run: Run | None = None) -> dict[str, plots.Chart]:

@@ -18,9 +18,31 @@ STAGED = ".staged"
 """Ending of the folders that :func:`staged_folder` makes."""
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text aside and put it at its place at once, so that no reader, and no crash, meets half of it."""
-    with whole_file(path) as file:
+def is_text(name: str) -> bool:
+    """Whether a file's name is text: Linux allows any bytes, and Python has those that are no UTF-8 as surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def name_as_text(name: str) -> str:
+    """A file's name as text that may stand for more than a file; one that is no UTF-8 is read as Latin-1.
+
+    >>> name_as_text("fado"), name_as_text(b"choro an\\xe7o".decode("utf-8", "surrogateescape"))
+    ('fado', 'choro anço')
+    """
+    return name if is_text(name) else os.fsencode(name).decode("latin-1")
+
+
+def write_whole(path: Path, text: str, errors: str = "strict") -> None:
+    """Write a text aside and put it at its place at once, so that no reader, and no crash, meets half of it.
+
+    Args:
+        errors: what becomes of parts of a file's name that are no text, as :func:`open` takes it.
+    """
+    with whole_file(path, errors=errors) as file:
         file.write(text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +46,28 @@ def song(tmp_path: Path, tone: Callable, write_wav: Callable) -> Callable[..., P
 
 
 # Tables
+
+
+def test_a_file_s_name_may_be_any_bytes(tmp_path: Path, song: Callable):
+    odd = os.fsdecode(b"bad\xe9, take 2.wav")
+    paths = [song(f"music/{genre}/{name}") for genre in ("jazz", "rock") for name in (odd, "a.wav")]
+    written = from_folder(tmp_path / "music").write(tmp_path / "tracks.csv")
+    assert read(written).tracks["path"].tolist() == sorted(map(str, paths), key=lambda path: (Path(path).parent, path))
+    assert b"music/jazz/bad\xe9, take 2.wav" in written.read_bytes()
+
+
+@pytest.mark.parametrize("row", [b"a.mp3,chans\xf3n", b"Bj\xf6rk.mp3,rock", b"bad\xe9.wav,chans\xf3n"])
+def test_other_bytes_than_those_of_a_file_s_name_are_refused(tmp_path: Path, song: Callable, row: bytes):
+    song(os.fsdecode(b"bad\xe9.wav"))
+    (tmp_path / "music.csv").write_bytes(b"path,genre\n" + row + b"\n")
+    with pytest.raises(CatalogueInvalid, match=r"text in UTF-8; invalid .* Save it as UTF-8 CSV"):
+        read(tmp_path / "music.csv")
+
+
+def test_a_genre_s_folder_whose_name_is_no_text_is_read_as_latin_1(tmp_path: Path, song: Callable):
+    song(os.fsdecode(b"music/choro an\xe7o/1.wav"))
+    song("music/rock/1.wav")
+    assert from_folder(tmp_path / "music").genres == ["choro anço", "rock"]
 
 
 def test_paths_may_be_relative_absolute_or_from_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

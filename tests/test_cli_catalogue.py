@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 from pathlib import Path
 
 from command_line import is_error
+
+from genre_lib.data.catalogue_table import read
+from genre_lib.data.feature_table import read_features
 
 
 def test_catalogue_build_and_check(genre, synthetic_catalogue: Path, tmp_path: Path):
@@ -37,6 +41,21 @@ def test_catalogue_check_refuses_when_strict(genre, tmp_path: Path, tone, write_
         ["error", "cannot_be_split"],
     ]
     assert strict.err.startswith("5 tracks, 2 errors, 0 warnings: refused, and the exit code is 1")
+
+
+def test_what_is_called_by_other_bytes_than_text_is_built_checked_and_described(genre, tmp_path: Path, tone, write_wav):
+    odd = os.fsdecode(b"bad\xe9.wav")
+    for number, name in enumerate((odd, "a.wav", "b.wav")):
+        for kind in ("jazz", "rock"):
+            write_wav(tmp_path / "music" / kind / name, tone(3.0, 200 + 90 * number + 37 * len(kind)))
+    output = tmp_path / "tracks.csv"
+    assert genre("catalogue", "build", tmp_path / "music", "--output", output).code == 0
+    checked = genre("catalogue", "check", output, "--format", "jsonl")
+    assert checked.code == 0, checked.err
+    assert "missing" not in checked.out + checked.err
+    described = genre("analyze", tmp_path / "music", "--output", tmp_path / "features.csv")
+    assert described.code == 0, described.err
+    assert set(read_features(tmp_path / "features.csv")) == set(read(output).tracks["path"])
 
 
 def test_catalogue_of_nothing(genre, tmp_path: Path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pandas as pd
 import pytest
 
 from genre_lib import evaluation
+from genre_lib.comparison import compare_pairs
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.opening import open_catalogue
 from genre_lib.errors import CatalogueInvalid, ModelNotFound
@@ -142,6 +144,20 @@ def test_only_the_run_is_written_when_no_model_folder_is_named(scored, tiny_mode
     before = {path.name for path in tiny_model.iterdir()}
     evaluation.write(scored, run=Run.create(tmp_path, "evaluate"))
     assert {path.name for path in tiny_model.iterdir()} == before
+
+
+def test_tracks_whose_names_are_no_text_are_written_as_they_are_called(tiny_model, catalogue, tmp_path):
+    table = catalogue.tracks.copy()
+    for number, path in enumerate(table["path"]):
+        odd = tmp_path / os.fsdecode(b"caf\xe9 %d.wav" % number)
+        odd.symlink_to(path)
+        table.loc[number, "path"] = str(odd)
+    runs = [Run.create(tmp_path, f"evaluate-{number}") for number in range(2)]
+    for run in runs:
+        evaluation.write(evaluation.evaluate(tiny_model, Catalogue(table), split="all", device="cpu"), run=run)
+    assert b"caf\xe9 0.wav" in (runs[0].path / "predictions.csv").read_bytes()
+    assert "caf\\udce9" in runs[0].report.read_text(encoding="utf-8")
+    assert compare_pairs(runs)["tracks"].tolist() == [24]
 
 
 def test_the_run_hears_of_it(tiny_model, catalogue, tmp_path):

@@ -13,7 +13,7 @@ import typer
 
 from genre_lib.cli.console import print_table, require_writable, say, sink
 from genre_lib.cli.options import get_settings
-from genre_lib.cli.rows import RowFormat, clock, find_all, format_of, with_progress
+from genre_lib.cli.rows import RowFormat, clock, find_all, format_of, names_in, with_progress
 from genre_lib.errors import AudioError
 from genre_lib.wording import counted
 
@@ -40,7 +40,7 @@ def analyze(
     files, absent = find_all(paths)
     total = len(files) + len(absent)
     quiet = format is not RowFormat.table and output is None and sys.stdout.isatty()
-    with sink(output) as file:
+    with sink(output, names_in(format)) as file:
         write = {"table": write_table, "jsonl": write_jsonl, "csv": write_csv}[format.value]
         failed = write(file, with_progress(described(files, absent), total, "analysing", quiet))
     if output:

@@ -14,6 +14,9 @@ from genre_lib.files import can_be_made, whole_file
 UNWRITABLE = "backslashreplace"
 """What happens to a file's name that is no text in the encoding; in JSON it is read back as it was."""
 
+AS_NAMED = "surrogateescape"
+"""The same for a table that is read back: the name's own bytes."""
+
 
 def say(text: str) -> None:
     """Beside the result: to standard error."""
@@ -61,14 +64,18 @@ def write_text(text: str) -> None:
 
 
 @contextlib.contextmanager
-def sink(output: Path | None) -> Iterator[TextIO]:
-    """Standard output, or a file that appears whole and only where all went well."""
+def sink(output: Path | None, errors: str = UNWRITABLE) -> Iterator[TextIO]:
+    """Standard output, or a file that appears whole and only where all went well.
+
+    Args:
+        errors: what becomes of names in the file that are no text.
+    """
     if output is None:
         yield sys.stdout
         sys.stdout.flush()
         return
     try:
-        with whole_file(output, errors=UNWRITABLE, newline="") as file:
+        with whole_file(output, errors=errors, newline="") as file:
             yield file
     except OSError as error:
         raise ConfigurationError(f"--output {output} cannot be written ({error.strerror}); choose another.") from error

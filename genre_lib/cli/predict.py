@@ -15,7 +15,7 @@ import typer
 
 from genre_lib.cli.console import print_table, require_writable, say, sink
 from genre_lib.cli.options import EngineOption, ModelOption, get_settings, model_folder
-from genre_lib.cli.rows import RowFormat, clock, find_all, format_of, with_progress
+from genre_lib.cli.rows import RowFormat, clock, find_all, format_of, names_in, with_progress
 from genre_lib.errors import AudioError, ConfigurationError
 from genre_lib.wording import counted
 
@@ -63,7 +63,7 @@ def predict(
     known = known_features(features)
     files, absent = find_all(paths) if paths else ([Path(path) for path in known], [])
     total = len(files) + len(absent)
-    with sink(output) as file:
+    with sink(output, names_in(format)) as file:
         write = {"table": write_table, "jsonl": write_jsonl, "csv": write_csv}[format.value]
         quiet = format is not RowFormat.table and output is None and sys.stdout.isatty()
         found = predicted(files, absent, folder, timeline, settings, known)

@@ -13,7 +13,7 @@ import typer
 
 from genre_lib.cli.console import interval, print_lines, print_table, progress_bar, require_writable, say, sink
 from genre_lib.cli.options import existing
-from genre_lib.cli.rows import RowFormat, format_of
+from genre_lib.cli.rows import RowFormat, format_of, names_in
 from genre_lib.errors import CatalogueInvalid, ConfigurationError
 from genre_lib.wording import counted
 
@@ -62,7 +62,7 @@ def catalogue_review(
     with progress_bar("listening for repeats") as bar:
         found = review(tracks, model, folds, seed, lambda what, done, total: bar(done, total, what))
     if format is not RowFormat.table:
-        with sink(output) as file:
+        with sink(output, names_in(format)) as file:
             (write_csv if format is RowFormat.csv else write_jsonl)(file, found.tracks)
     if output or format is RowFormat.table:
         print_review(found, top)

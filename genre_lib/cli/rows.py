@@ -7,7 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
-from genre_lib.cli.console import progress_bar
+from genre_lib.cli.console import AS_NAMED, UNWRITABLE, progress_bar
 from genre_lib.errors import AudioError
 
 Row = TypeVar("Row")
@@ -23,6 +23,11 @@ def format_of(output: Path | None) -> RowFormat:
     """What the file's ending says; a table where it says nothing."""
     ending = output.suffix.lstrip(".").lower() if output else ""
     return RowFormat(ending) if ending in set(RowFormat) else RowFormat.table
+
+
+def names_in(format: RowFormat) -> str:
+    """What becomes of files' names that are no text: in a CSV their bytes, for it is read back; else escapes."""
+    return AS_NAMED if format is RowFormat.csv else UNWRITABLE
 
 
 def find_all(paths: list[Path]) -> tuple[list[Path], list[tuple[Path, AudioError]]]:

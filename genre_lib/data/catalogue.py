@@ -120,7 +120,7 @@ class Catalogue:
         table = self.tracks.copy()
         table["path"] = [portable(Path(path), csv_path.parent) for path in table["path"]]
         csv_path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(csv_path, newline="") as file:
+        with whole_file(csv_path, newline="", errors="surrogateescape") as file:  # names of files may be any bytes
             table.to_csv(file, index=False)
         return csv_path
 

@@ -11,6 +11,7 @@ from genre_lib import audio, labels
 from genre_lib.data.catalogue import Catalogue, genre_name
 from genre_lib.data.tags import read_tags
 from genre_lib.errors import CatalogueInvalid, CatalogueNotFound
+from genre_lib.files import name_as_text
 from genre_lib.wording import counted
 
 
@@ -32,7 +33,8 @@ def from_folder(root: Path | str) -> Catalogue:
     found = {folder: audio.find(folder) for folder in folders}
     loose = [path for path in audio.find(root) if path.parent == root]
     rows = [
-        {"path": str(path), "genre": genre_name(folder.name), "source": root.name, **read_tags(path)}
+        {"path": str(path), "genre": genre_name(name_as_text(folder.name)), "source": name_as_text(root.name)}
+        | read_tags(path)
         for folder, paths in found.items()
         for path in paths
     ]
@@ -53,7 +55,7 @@ def from_tags(root: Path | str) -> Catalogue:
         CatalogueInvalid: no file has a genre tag, or all have the same.
     """
     root = existing_folder(root)
-    rows = [{"path": str(path), "source": root.name, **read_tags(path)} for path in audio.find(root)]
+    rows = [{"path": str(path), "source": name_as_text(root.name), **read_tags(path)} for path in audio.find(root)]
     tagged = [row | {"genre": labels.canonical(row["tag_genre"])} for row in rows if row["tag_genre"]]
     if not tagged:
         raise CatalogueInvalid(

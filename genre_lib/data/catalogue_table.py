@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import os
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from genre_lib import audio
 from genre_lib.data.catalogue import Catalogue, genre_name, require_columns, text
 from genre_lib.errors import CatalogueInvalid, CatalogueNotFound, first_line
+from genre_lib.files import is_text, name_as_text
 
 TABLE_NAMES = ("catalogue.csv", "tracks.csv")
 """A folder that holds one of these is read by it; the first one counts."""
@@ -38,7 +40,7 @@ def read(csv_path: Path | str) -> Catalogue:
         table["path"] = text(table["path"]).map(lambda path: resolve(path, csv_path.parent))
         table["genre"] = text(table["genre"]).map(genre_name)
         if "source" not in table:
-            table["source"] = csv_path.parent.name
+            table["source"] = name_as_text(csv_path.parent.name)
         catalogue = Catalogue(table)
     except CatalogueInvalid as error:
         raise CatalogueInvalid(f"{csv_path} cannot be used. {error}") from error
@@ -55,21 +57,32 @@ def parse(csv_path: Path) -> pd.DataFrame:
 
 def as_text(csv_path: Path) -> pd.DataFrame:
     """Any table as text, header names folded to lower case."""
-    try:
-        content = csv_path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise CatalogueInvalid(f"It should be text in UTF-8; {error.reason} at byte {error.start}. Save it as UTF-8 "
-                               "CSV.") from error  # fmt: skip
-    header = next(iter(content.splitlines()), "")
+    content = csv_path.read_bytes()
+    header = next(iter(content.decode("utf-8-sig", "surrogateescape").splitlines()), "")
     separator = max(",;\t", key=header.count)
+    reading: dict[str, Any] = {"encoding": "utf-8-sig", "encoding_errors": "surrogateescape"}
     try:
-        table = pd.read_csv(csv_path, sep=separator, dtype=str, keep_default_na=False, encoding="utf-8-sig")
+        table = pd.read_csv(csv_path, sep=separator, dtype=str, keep_default_na=False, **reading)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, csv.Error) as error:
         raise CatalogueInvalid(
             f"It should be a table of comma-separated values with a line for each track: {table_fault(error)}."
         ) from error
     table.columns = [str(name).strip().casefold() for name in table.columns]
+    require_utf8(content, table, csv_path.parent)
     return table
+
+
+def require_utf8(content: bytes, table: pd.DataFrame, folder: Path) -> None:
+    """Refuse text of another encoding. A path may hold other bytes where a file is called by them, as Linux allows."""
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        odd = [name for name in table if name != "path" and not all(map(is_text, [name, *table[name]]))]
+        paths = [] if "path" not in table else [path for path in table["path"] if not is_text(path)]
+        if odd or not paths or not all(Path(resolve(path.strip(), folder)).is_file() for path in paths):
+            raise CatalogueInvalid(
+                f"It should be text in UTF-8; {error.reason} at byte {error.start}. Save it as UTF-8 CSV."
+            ) from error
 
 
 def resolve(path: str, folder: Path) -> str:
