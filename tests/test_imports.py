@@ -9,6 +9,9 @@ import pytest
 
 from genre_lib.imports import uncollected
 
+MANY = 100_000
+"""Objects, beside which it does not count that some others end meanwhile."""
+
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
@@ -20,9 +23,9 @@ def test_what_was_made_meanwhile_is_no_more_looked_through():
     before = gc.get_freeze_count()
     with uncollected("not.there.yet"):
         assert not gc.isenabled()
-        made = [[] for _ in range(1000)]
+        made = [[] for _ in range(MANY)]
     assert gc.isenabled()
-    assert gc.get_freeze_count() >= before + len(made)
+    assert gc.get_freeze_count() > before + len(made) / 2
 
 
 def test_garbage_is_collected_before():
@@ -49,17 +52,18 @@ def test_a_block_within_another_leaves_the_collector_off():
 
 def test_where_it_is_off_it_stays_so():
     gc.disable()
-    count = gc.get_freeze_count()
+    before = gc.get_freeze_count()
     with uncollected("not.there.yet"):
-        pass
-    assert not gc.isenabled() and gc.get_freeze_count() == count
+        made = [[] for _ in range(MANY)]
+    assert not gc.isenabled() and gc.get_freeze_count() < before + len(made) / 2
 
 
 def test_for_what_is_imported_already_nothing_is_done():
-    count = gc.get_freeze_count()
+    before = gc.get_freeze_count()
     with uncollected("gc"):
         assert gc.isenabled()
-    assert gc.get_freeze_count() == count
+        made = [[] for _ in range(MANY)]
+    assert gc.get_freeze_count() < before + len(made) / 2
 
 
 def test_an_import_that_fails_leaves_it_on():
