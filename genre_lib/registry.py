@@ -1,7 +1,8 @@
 """Models by name: which there are, which one is served, and putting new ones beside them.
 
-A model is a folder below ``settings.models_path``, or the starter at ``settings.model_path``; its name is the folder's.
-The served one is named by the file ``active.json`` there, which is replaced whole, so that a server can watch it.
+A model is a folder below ``settings.models_path``, the shipped starter, or what ``settings.model_path`` names; its name
+is the folder's. The served one is named by the file ``active.json`` in ``models_path``, which is replaced whole, so
+that a server can watch it; where nothing was promoted, it is ``settings.model_path``, the starter if that is not set.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from genre_lib.audioset import genre_classes
 from genre_lib.errors import ModelExists, ModelInUse, ModelInvalid, ModelNameInvalid, ModelNotFound
 from genre_lib.files import put_new, replace_folder, staged_folder, write_whole
 from genre_lib.networks.files import is_encoder, require_genres
-from genre_lib.settings import Settings
+from genre_lib.settings import STARTER, Settings
 from genre_lib.weights import count_parameters
 
 POINTER = "active.json"
@@ -152,6 +153,23 @@ def active(settings: Settings) -> Path:
     return settings.model_path.resolve()
 
 
+def overruled(settings: Settings) -> str | None:
+    """A sentence where ``MODEL_PATH`` was set and yet does not say what predicts; None where it does.
+
+    Raises:
+        ModelNotFound: as :func:`active`.
+    """
+    place, served = settings.model_path, active(settings)
+    if "model_path" not in settings.model_fields_set or place.resolve() in (served, STARTER):
+        return None
+    if not place.is_dir():
+        return f"MODEL_PATH is {place}, where there is no model folder; {served.name}, which was promoted, predicts."
+    return (
+        f"MODEL_PATH is {place}, but {served.name} was promoted, which goes before it; "
+        "`genre models promote NAME` promotes another."
+    )
+
+
 def promote(name: str, settings: Settings) -> Path:
     """Serve this model from now on. It is loaded once first, so that a broken one is never served.
 
@@ -186,11 +204,13 @@ def remove(name: str, settings: Settings) -> None:
 
     Raises:
         ModelNotFound: there is none of that name.
-        ModelInUse: it is served, or is the starter.
+        ModelInUse: it is served, or is the starter, or the one that ``MODEL_PATH`` names.
     """
     folder = by_name(name, settings)
-    if folder == settings.model_path.resolve():
+    if folder == STARTER:
         raise ModelInUse(f"{name} is the starter model, from which all others are trained; it stays.")
+    if folder == settings.model_path.resolve():
+        raise ModelInUse(f"{name} is the model that MODEL_PATH names, so it stays; name another there first.")
     if folder == _served(settings):
         raise ModelInUse(f"{name} is served at present; promote another model first, then remove it.")
     with staged_folder(folder) as aside:  # whole or not at all for whoever looks
@@ -202,16 +222,19 @@ def check_name(name: str, settings: Settings) -> Path:
 
     Raises:
         ModelNameInvalid: it is no name.
-        ModelExists: it is the starter's name.
+        ModelExists: it is the starter's name, or that of a model elsewhere that ``MODEL_PATH`` names.
     """
     if not NAME.fullmatch(name) or name == POINTER:
         raise ModelNameInvalid(
             f"A model's name begins with a letter or digit, goes on with those or '.', '_', '-', has at most 100 of "
             f"them, and is not {name[:120]!r}."
         )
-    if name == settings.model_path.resolve().name:
+    if name == STARTER.name:
         raise ModelExists(f"{name} is the starter model's name; choose another.")
-    return settings.models_path / name
+    place, elsewhere = settings.models_path / name, settings.model_path.resolve()
+    if name == elsewhere.name and place.resolve() != elsewhere:
+        raise ModelExists(f"{name} is the name of the model that MODEL_PATH names; choose another.")
+    return place
 
 
 def publish(folder: Path | str, name: str, settings: Settings, overwrite: bool = False, *, move: bool = False) -> Path:
@@ -262,9 +285,9 @@ def _exists(place: Path) -> ModelExists:
 
 
 def _folders(settings: Settings) -> list[Path]:
-    """Every model folder once; a published model hides no starter of the same name."""
-    starter = settings.model_path.resolve()
-    found = {starter.name: starter} if (starter / "config.json").is_file() else {}
+    """Every model folder once; of one name, ``MODEL_PATH``'s goes before the starter, which goes before others."""
+    own = (STARTER, settings.model_path.resolve())
+    found = {folder.name: folder for folder in own if (folder / "config.json").is_file()}
     for config in sorted(settings.models_path.resolve().glob("*/config.json")):
         if NAME.fullmatch(config.parent.name):
             found.setdefault(config.parent.name, config.parent)

@@ -6,11 +6,11 @@ import logging
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from dotenv.parser import parse_stream
 from platformdirs import user_cache_path, user_config_path
-from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from genre_lib import api_keys
@@ -21,6 +21,12 @@ from genre_lib.errors import ConfigurationError
 logging.getLogger("dotenv.main").setLevel(logging.ERROR)  # it tells of a bad line at every reading; we do so once
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+STARTER = REPOSITORY / "pretrained" / "genre_classifier"
+"""The model that is shipped; it has its name whatever ``MODEL_PATH`` says."""
+
+EMPTY_LIFTS = ("rate_limit", "rate_limit_predictions", "rate_limit_changes", "rate_limit_failed_keys")
+"""Settings that mean something where they are left empty: no limit. Any other one is then as if it were not there."""
 
 OWN_PREFIXES = ("deezer_", "fetch_", "finetune_", "fine_tune_", "itunes_", "model_", "rate_limit_", "spotify_")
 """Beginnings of names that are ours, and hardly another program's that reads the same ``.env``."""
@@ -42,11 +48,6 @@ def parse_list(given: object) -> object:
     return [entry.strip() for entry in given.split(",") if entry.strip()] if isinstance(given, str) else given
 
 
-def parse_optional(given: object) -> object:
-    """Nothing where a line of ``.env`` ends at its ``=``; an empty path would be the current folder."""
-    return None if given == "" else given
-
-
 class Settings(BaseSettings):
     """Every field may be set by an environment variable of its name, or by a line in ``.env``."""
 
@@ -54,9 +55,7 @@ class Settings(BaseSettings):
         env_file=".env", extra="ignore", protected_namespaces=(), hide_input_in_errors=True
     )
 
-    model_path: Path = Field(
-        REPOSITORY / "pretrained" / "genre_classifier", description="The model that predicts until another is promoted."
-    )
+    model_path: Path = Field(STARTER, description="The model that predicts until another is promoted.")
     fine_tune_data_path: Path = Field(Path("data/training"), description="Music to fine-tune on, where none is named.")
     models_path: Path = Field(Path("models"), description="Folder of the fine-tuned models.")
     runs_path: Path = Field(Path("experiments/runs"), description="Folder of the run folders.")
@@ -145,9 +144,7 @@ class Settings(BaseSettings):
     spotify_timeout: float = Field(20, gt=0, description="Seconds that one answer of Spotify's may take.")
     spotify_api_url: str = Field("https://api.spotify.com/v1/", description="Where Spotify's Web API is.")
     spotify_accounts_url: str = Field("https://accounts.spotify.com", description="Where one signs in to Spotify.")
-    music_path: Annotated[Path | None, BeforeValidator(parse_optional)] = Field(
-        None, description="Folder of your own music, to find a Spotify track's audio in."
-    )
+    music_path: Path | None = Field(None, description="Folder of your own music, to find a Spotify track's audio in.")
     spotify_previews: bool = Field(False, description="Whether Spotify's previews are heard, where an app gets them.")
     deezer_previews: bool = Field(False, description="Whether Deezer's previews are heard; see its terms.")
     deezer_url: str = Field("https://api.deezer.com/", description="Where Deezer's API is.")
@@ -159,6 +156,12 @@ class Settings(BaseSettings):
     listenbrainz_url: str = Field("https://api.listenbrainz.org/", description="Where ListenBrainz' API is.")
     musicbrainz_url: str = Field("https://musicbrainz.org/", description="Where MusicBrainz' API is.")
     contact: str = Field("", description="Your address, which MusicBrainz wants to know of who asks it.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def without_empty_ones(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """Take a line that ends at its ``=`` for none: an empty path would be the current folder, a host any."""
+        return {name: value for name, value in given.items() if value != "" or name in EMPTY_LIFTS}
 
 
 def of_option(name: str, fault: str, given: object) -> str:

@@ -15,7 +15,11 @@ def test_models(genre, tiny_model: Path):
     from genre_lib import registry
 
     registry.publish(tiny_model, "mine", get_settings(model_path=tiny_model))
-    assert [row["name"] for row in json.loads(genre("models", "list", "--format", "json").out)] == ["mine", "tiny"]
+    assert [row["name"] for row in json.loads(genre("models", "list", "--format", "json").out)] == [
+        "genre_classifier",
+        "mine",
+        "tiny",
+    ]
     assert "mine is the active model now" in genre("models", "promote", "mine").out
     shown = json.loads(genre("models", "show", "mine", "--format", "json").out)
     assert (shown["active"], shown["kind"]) == (True, "genre_cnn")
@@ -26,7 +30,37 @@ def test_models(genre, tiny_model: Path):
     assert genre("models", "remove", "mine").out == "mine is removed.\n"
     assert is_error(genre("models", "show", "mine"), 1, "no model 'mine'")
     assert is_error(genre("models", "promote", "mine"), 1, "no model 'mine'")
-    assert is_error(genre("models", "remove", "tiny"), 1, "starter")
+    assert is_error(genre("models", "remove", "tiny"), 1, "MODEL_PATH")
+    assert is_error(genre("models", "remove", "genre_classifier"), 1, "starter")
+
+
+def test_a_model_path_that_does_not_decide(genre, tiny_model: Path, tmp_path: Path, tone, write_wav, monkeypatch):
+    from genre_lib import registry
+
+    wav = write_wav(tmp_path / "a.wav", tone(1.0))
+    for name in ("mine", "longer"):
+        registry.publish(tiny_model, name, get_settings())
+    longer = get_settings().models_path / "longer"
+    for place, said in (
+        (longer, f"warning: MODEL_PATH is {longer}, but mine was promoted, which goes before it"),
+        (
+            "nope",
+            "warning: MODEL_PATH is nope, where there is no model folder; mine, which was promoted, predicts.",
+        ),
+    ):
+        registry.set_active("mine", get_settings())
+        monkeypatch.setenv("MODEL_PATH", str(place))
+        for command in (("models", "list"), ("predict", wav, "--format", "jsonl")):
+            outcome = genre(*command)
+            assert outcome.code == 0 and outcome.err.count("\n") == 1 and outcome.err.startswith(said), outcome.err
+        assert not genre("predict", wav, "--model", "mine", "--format", "jsonl").err
+        (get_settings().models_path / registry.POINTER).unlink()
+        assert genre("models", "list").err.startswith("warning: no model is active." if place == "nope" else "")
+        assert {"genre_classifier", "longer", "mine"} <= set(genre("models", "list").out.split())
+    assert is_error(genre("predict", wav), 1, "MODEL_PATH is nope")
+    monkeypatch.setenv("MODEL_PATH", "")
+    assert not genre("models", "list").err
+    assert registry.active(get_settings()).name == "genre_classifier"
 
 
 def test_models_with_broken_scores_or_none_at_all(genre, tiny_model: Path, tmp_path: Path, monkeypatch):
@@ -39,6 +73,7 @@ def test_models_with_broken_scores_or_none_at_all(genre, tiny_model: Path, tmp_p
     assert "mine" in listed.out and "accuracy" not in shown.out
     monkeypatch.setenv("MODEL_PATH", "nowhere")
     monkeypatch.setenv("MODELS_PATH", "nobody")
+    monkeypatch.setattr(registry, "STARTER", tmp_path / "absent")
     assert genre("models", "list").err == "There is no model: MODEL_PATH is nowhere, and MODELS_PATH is nobody.\n"
     os.mkfifo(tmp_path / "pipe")
     assert is_error(genre("models", "import", tmp_path / "pipe"), 1, "no such file")

@@ -166,8 +166,9 @@ def test_what_is_no_job_is_not_found(store: JobStore):
     assert store.list() == [] and store.counts()["running"] == 0
     with pytest.raises(ModelNameInvalid):
         store.submit({}, "../mine")
-    with pytest.raises(ModelExists, match="starter"):
-        store.submit({}, store.settings.model_path.name)
+    for name, whose in (("genre_classifier", "starter"), (store.settings.model_path.name, "MODEL_PATH")):
+        with pytest.raises(ModelExists, match=whose):
+            store.submit({}, name)
 
 
 @pytest.fixture

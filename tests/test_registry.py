@@ -8,7 +8,7 @@ import pytest
 
 from genre_lib import registry
 from genre_lib.errors import ModelExists, ModelInUse, ModelInvalid, ModelNameInvalid, ModelNotFound
-from genre_lib.settings import Settings, get_settings
+from genre_lib.settings import STARTER, Settings, get_settings
 
 
 @pytest.fixture
@@ -34,8 +34,9 @@ def test_listing_counts_by_the_files(settings, tiny_model):
     registry.publish(tiny_model, "mine", settings)
     (settings.models_path / "mine" / "metrics.json").write_text('{"accuracy": {"value": 0.5}}')
     (settings.models_path / "rubbish").mkdir()
-    mine, starter = registry.list_models(settings)
+    shipped, mine, starter = registry.list_models(settings)
     network = load(tiny_model).network
+    assert (shipped.name, shipped.folder) == ("genre_classifier", STARTER)
     assert (mine.name, starter.name, mine.active, starter.active) == ("mine", "starter", False, True)
     assert mine.genres == list(network.config.id2label.values())
     assert mine.kind == "genre_cnn"
@@ -47,7 +48,7 @@ def test_listing_counts_by_the_files(settings, tiny_model):
 def test_resolving_names_and_folders(settings, tiny_model):
     assert registry.resolve("starter", settings) == settings.model_path.resolve()
     assert registry.resolve(tiny_model, settings) == tiny_model
-    with pytest.raises(ModelNotFound, match="no model 'other'; there are: starter"):
+    with pytest.raises(ModelNotFound, match="no model 'other'; there are: genre_classifier, starter"):
         registry.resolve("other", settings)
 
 
@@ -117,13 +118,23 @@ def test_removing(settings, tiny_model):
     registry.promote("mine", settings)
     with pytest.raises(ModelInUse, match="served"):
         registry.remove("mine", settings)
-    with pytest.raises(ModelInUse, match="starter"):
-        registry.remove("starter", settings)
+    for name, whose in (("genre_classifier", "starter"), ("starter", "MODEL_PATH")):
+        with pytest.raises(ModelInUse, match=whose):
+            registry.remove(name, settings)
     registry.promote("starter", settings)
     registry.remove("mine", settings)
-    assert [info.name for info in registry.list_models(settings)] == ["starter"]
+    assert [info.name for info in registry.list_models(settings)] == ["genre_classifier", "starter"]
     with pytest.raises(ModelNotFound):
         registry.remove("mine", settings)
+
+
+def test_a_model_path_below_the_models_folder_is_one_of_them(settings, tiny_model):
+    longer = registry.publish(tiny_model, "longer", settings)
+    chosen = settings.model_copy(update={"model_path": longer})
+    assert [info.name for info in registry.list_models(chosen)] == ["genre_classifier", "longer"]
+    assert registry.by_name("genre_classifier", chosen) == STARTER
+    assert registry.active(chosen) == longer
+    registry.publish(tiny_model, "longer", chosen, overwrite=True)
 
 
 def test_a_broken_model_is_not_promoted(settings, tiny_model):
@@ -144,6 +155,7 @@ def test_an_unreadable_folder_spoils_no_listing(settings, tiny_model):
     assert kinds == {
         "bad_config": "unreadable",
         "cut_weights": "unreadable",
+        "genre_classifier": "musicnn",
         "good": "genre_cnn",
         "starter": "genre_cnn",
     }
@@ -163,4 +175,8 @@ def test_a_starter_that_is_not_there_is_named(settings, tmp_path):
 def test_a_strange_configuration_spoils_no_listing(settings, tiny_model, config):
     registry.publish(tiny_model, "strange", settings)
     (settings.models_path / "strange" / "config.json").write_text(config)
-    assert [info.kind for info in registry.list_models(settings)] == ["genre_cnn", "unreadable"]
+    assert [info.kind for info in registry.list_models(settings)] == [
+        "musicnn",
+        "genre_cnn",
+        "unreadable",
+    ]

@@ -80,7 +80,7 @@ def test_a_refused_model_leaves_nothing(client: TestClient, settings: Settings, 
         assert says in response.json()["detail"]
         assert str(settings.models_path) not in response.text
     assert left(settings) == []
-    assert [model["name"] for model in client.get("/models").json()["models"]] == ["tiny"]
+    assert [model["name"] for model in client.get("/models").json()["models"]] == ["genre_classifier", "tiny"]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +90,7 @@ def test_a_refused_model_leaves_nothing(client: TestClient, settings: Settings, 
         ("", "a b.zip", 422, "model_name_invalid"),
         ("active.json", "m.zip", 422, "model_name_invalid"),
         ("tiny", "m.zip", 409, "model_exists"),
+        ("genre_classifier", "m.zip", 409, "model_exists"),
         ("", "x/tiny.zip", 409, "model_exists"),
     ],
 )

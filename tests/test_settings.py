@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from genre_lib.errors import ConfigurationError
-from genre_lib.settings import REPOSITORY, Settings, get_settings, unknown_lines
+from genre_lib.settings import REPOSITORY, STARTER, Settings, get_settings, unknown_lines
 
 
 def test_environment_wins_over_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -46,8 +46,14 @@ def test_a_bad_option_is_named_as_one(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_folder_that_is_left_empty_is_none_and_not_the_current_one(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("MUSIC_PATH", "")
-    assert get_settings().music_path is None
+    for name in ("MUSIC_PATH", "MODELS_PATH", "MODEL_PATH", "HOST", "PORT"):
+        monkeypatch.setenv(name, "")
+    found = get_settings()
+    assert (found.music_path, found.models_path, found.model_path) == (None, Path("models"), STARTER)
+    assert (found.host, found.port) == ("127.0.0.1", 8000)
+    assert "model_path" not in found.model_fields_set
+    monkeypatch.setenv("RATE_LIMIT", "")
+    assert get_settings().rate_limit == ""
 
 
 def test_the_example_names_every_setting():

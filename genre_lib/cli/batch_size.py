@@ -10,7 +10,7 @@ import typer
 
 from genre_lib.cli.console import print_lines, print_table, say, write_text
 from genre_lib.cli.finetune import Method, assignments, checked, possible, with_defaults
-from genre_lib.cli.options import ListFormat, ListFormatOption, ModelOption, get_settings
+from genre_lib.cli.options import BaseModelOption, ListFormat, ListFormatOption, get_settings
 from genre_lib.wording import counted
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ BOUNDS = {
 
 
 def batch_size(
-    base_model: ModelOption = None,
+    base_model: BaseModelOption = None,
     method: Annotated[Method | None, typer.Option(help="What learns; none: what suits the base model.")] = None,
     experiment: Annotated[Path | None, typer.Option("--file", "-f", help="An experiment's YAML; options win.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any field of it.")] = None,

@@ -14,7 +14,7 @@ import typer
 
 from genre_lib.cli.console import print_lines, progress_bar, say
 from genre_lib.cli.evaluate import print_evaluation
-from genre_lib.cli.options import SYNTHETIC, DataOption, ModelOption, existing, get_settings
+from genre_lib.cli.options import SYNTHETIC, BaseModelOption, DataOption, existing, get_settings
 from genre_lib.errors import ConfigurationError, ModelExists, RunNotFound, RunStopped
 from genre_lib.files import can_be_made
 
@@ -31,7 +31,7 @@ class Method(StrEnum):
 
 
 def finetune(
-    base_model: ModelOption = None,
+    base_model: BaseModelOption = None,
     data_path: DataOption = None,
     spotify_user: Annotated[
         str | None, typer.Option(metavar="ID", help="Collect this user's library first, and train on it; me: yours.")

@@ -12,8 +12,9 @@ import typer
 
 from genre_lib.cli.console import interval, print_lines, print_table, say, shown, write_text
 from genre_lib.cli.download import download
-from genre_lib.cli.options import ListFormat, ListFormatOption, get_settings
+from genre_lib.cli.options import ListFormat, ListFormatOption, get_settings, warn_where_overruled
 from genre_lib.cli.tune import tune
+from genre_lib.errors import ModelNotFound
 
 if TYPE_CHECKING:
     from genre_lib.registry import ModelInfo
@@ -38,6 +39,11 @@ def models_list(format: ListFormatOption = ListFormat.table) -> None:
     print_table(columns, map(model_row, infos))
     if not infos:
         say(f"There is no model: MODEL_PATH is {settings.model_path}, and MODELS_PATH is {settings.models_path}.")
+        return
+    try:
+        warn_where_overruled(settings)
+    except ModelNotFound as error:
+        say(f"warning: no model is active. {error}")
 
 
 @app.command("show")

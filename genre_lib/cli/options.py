@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from genre_lib.cli.console import say
+
 if TYPE_CHECKING:
     from genre_lib.settings import Settings
 
@@ -20,6 +22,10 @@ class ListFormat(StrEnum):
     json = "json"
 
 
+BaseModelOption = Annotated[
+    str | None,
+    typer.Option(help="Name or folder of the model to start from.", show_default="MODEL_PATH, the starter"),
+]
 ModelOption = Annotated[str | None, typer.Option(help="Name or folder of the model.", show_default="the active one")]
 EngineOption = Annotated[
     str | None, typer.Option(help="auto, torch, openvino, or such as openvino-int8.", show_default="ENGINE, auto")
@@ -64,6 +70,14 @@ def existing(place: str, option: str = "--data-path") -> str:
     return str(path)
 
 
+def warn_where_overruled(settings: Settings) -> None:
+    """Say where ``MODEL_PATH`` does not decide what predicts."""
+    from genre_lib import registry
+
+    if sentence := registry.overruled(settings):
+        say(f"warning: {sentence}")
+
+
 def model_folder(name: str | None, settings: Settings) -> Path:
     """The folder of a model that predicts, by name or path; the active one without a name.
 
@@ -73,6 +87,8 @@ def model_folder(name: str | None, settings: Settings) -> Path:
     from genre_lib import registry
     from genre_lib.networks.files import require_genres
 
+    if not name:
+        warn_where_overruled(settings)
     folder = registry.resolve(name, settings) if name else registry.active(settings)
     require_genres(folder)
     return folder

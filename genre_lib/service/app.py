@@ -116,6 +116,8 @@ def serve(settings: Settings, say: Callable[[str], None] = print) -> None:
         ServerFailed: the HTTP process ended by itself.
     """
     registry.describe(registry.active(settings))
+    if sentence := registry.overruled(settings):
+        say(f"warning: {sentence}")
     for root in settings.finetune_data_roots:
         if not root.expanduser().is_dir():
             say(f"warning: FINETUNE_DATA_ROOTS names {root}, and there is no such folder to train from.")
