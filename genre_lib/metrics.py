@@ -173,12 +173,17 @@ def reliability_bins(probabilities: np.ndarray, targets: np.ndarray, bins: int =
     """Mean confidence and accuracy in each of the bins ((m-1)/M, m/M] of the confidence of the top genre."""
     confidence = probabilities.max(axis=1)
     right = _same_length(targets, probabilities.argmax(axis=1)).astype(np.float64)
-    edges = np.linspace(0.0, 1.0, bins + 1)
-    member = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    edges, member = np.linspace(0.0, 1.0, bins + 1), reliability_members(confidence, bins)
     count = np.bincount(member, minlength=bins)
     totals = (np.bincount(member, weights=values, minlength=bins) for values in (confidence, right))
     means = [np.divide(total, count, out=np.full(bins, np.nan), where=count > 0) for total in totals]
     return ReliabilityBins(edges[:-1], edges[1:], count, *means)
+
+
+def reliability_members(confidence: np.ndarray, bins: int = CALIBRATION_BINS) -> np.ndarray:
+    """Which of the bins ((m-1)/M, m/M] each confidence [tracks] is in, counted from 0."""
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    return np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
 
 
 def expected_calibration_error(probabilities: np.ndarray, targets: np.ndarray, bins: int = CALIBRATION_BINS) -> float:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from genre_lib import metrics
 from genre_lib.answers import UNKNOWN, Answers
+from genre_lib.calibration import error_by_chance, likelihood_loss
 from genre_lib.clips import probabilities
 from genre_lib.comparison import share_interval
 from genre_lib.data.catalogue import Catalogue
@@ -64,7 +65,7 @@ class Calibration:
 
 
 def calibrate(model: LoadedModel, answers: Answers, split: str, seed: int) -> Calibration:
-    """Calibration error at temperature 1 and at the model's.
+    """Calibration error and mean negative log-likelihood at temperature 1 and at the model's.
 
     On the split that the temperature was fitted on, "after" is cross-fitted, so that no track scores a temperature that
     it helped to choose. Tracks of genres that the model does not know are left out.
@@ -80,10 +81,15 @@ def calibrate(model: LoadedModel, answers: Answers, split: str, seed: int) -> Ca
         else probabilities(logits, temperature)
     )
     errors = [metrics.expected_calibration_error(each, targets) for each in (before, after)]
+    losses = [likelihood_loss(each, targets) for each in (before, after)]
+    low, high = error_by_chance(after, seed=seed)
     content = {
         "temperature": temperature,
         "ece_before": errors[0],
         "ece_after": errors[1],
+        "ece_by_chance": {"low": low, "high": high},
+        "nll_before": losses[0],
+        "nll_after": losses[1],
         "cross_fitted": cross_fitted,
         "fitted_on": model.inference.calibrated_on,
         "bins": metrics.CALIBRATION_BINS,

@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from genre_lib import metrics, registry
+from genre_lib import registry
+from genre_lib.calibration import serving_temperature
 from genre_lib.data.datamodule import GenreDataModule, WholeTracks
 from genre_lib.data.embeddings import EmbeddingStore
 from genre_lib.errors import ModelExists
@@ -161,6 +162,6 @@ def _calibrate(model: GenreModel, data: GenreDataModule, logits: np.ndarray | No
         tracks = WholeTracks(data.valid, data.store)
         embedded = isinstance(data.store, EmbeddingStore)
         logits, targets = track_logits(model.network, (tracks[row] for row in range(len(tracks))), embedded)
-    temperature = metrics.fit_temperature(logits, targets)
+    temperature = serving_temperature(logits, targets)
     model.inference = replace(model.inference, temperature=temperature, calibrated_on=len(targets))
     return track_scores(logits, targets)

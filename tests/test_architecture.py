@@ -57,7 +57,8 @@ ROWS: list[set[str]] = [
             "models.musicnn_weights",
             "models.tensorflow_checkpoint",
         ),
-        *("described_files", "descriptors", "doubtful_labels", "metrics", "plots.*", "spotify", "spotify.*"),
+        *("calibration", "described_files", "descriptors", "doubtful_labels", "metrics"),
+        *("plots.*", "spotify", "spotify.*"),
     },
     {
         *("data.features", "data.track_features", "data.embeddings", "data.feature_table", "data.soundless"),

@@ -120,8 +120,21 @@ def test_notes_of_caution(metrics, tracks):
 def test_a_temperature_of_few_tracks_is_told_to_be_a_guess(metrics, tracks):
     few = metrics | {"calibration": metrics["calibration"] | {"fitted_on": 12}}
     assert "The temperature was fitted on 12 tracks; on fewer than 30 it is a guess" in report.render(few, tracks, {})
-    enough = metrics | {"calibration": metrics["calibration"] | {"fitted_on": 30}}
-    assert "it is a guess" not in report.render(enough, tracks, {}) + report.render(metrics, tracks, {})
+    some = metrics | {"calibration": metrics["calibration"] | {"fitted_on": 31}}
+    assert "The temperature was fitted on 31 tracks; on fewer than 100 it may be off" in report.render(some, tracks, {})
+    enough = metrics | {"calibration": metrics["calibration"] | {"fitted_on": 100}}
+    for told in (report.render(enough, tracks, {}), report.render(metrics, tracks, {})):
+        assert "it is a guess" not in told and "may be off" not in told
+    none = metrics | {"calibration": metrics["calibration"] | {"fitted_on": 31, "temperature": 1.0}}
+    assert "No temperature that was fitted on 31 tracks made others of them likelier" in report.render(none, tracks, {})
+
+
+def test_what_the_calibration_error_is_by_chance_is_told_beside_it(metrics, tracks):
+    more = {"ece_by_chance": {"low": 0.11, "high": 0.29}, "nll_before": 0.9711, "nll_after": 0.9588}
+    page = report.render(metrics | {"calibration": metrics["calibration"] | more}, tracks, {})
+    assert "by chance alone 11.0 % to 29.0 %" in page
+    assert "which is 0.971 nats as trained and 0.959 with it" in page
+    assert "by chance alone" not in report.render(metrics, tracks, {})
 
 
 def test_a_base_that_knows_none_of_the_genres(metrics, tracks):

@@ -75,6 +75,8 @@ def print_evaluation(found: dict[str, Any]) -> None:
     lines = {"tracks": f"{found['tracks']} ({found['split']})"}
     lines |= {"accuracy": interval(found["accuracy"]), "macro-F1": interval(found["macro_f1"])}
     lines["calibration error"] = shown(calibration.get("ece_after"))
+    if chance := calibration.get("ece_by_chance"):
+        lines["calibration error"] += f" (by chance alone {chance['low']:.3f} to {chance['high']:.3f})"
     print_lines(lines | {"comparison": sentence(found.get("comparison"))})
 
 

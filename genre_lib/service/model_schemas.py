@@ -47,12 +47,22 @@ class Confusion(Schema):
     matrix: list[list[int]]
 
 
+class ByChance(Schema):
+    """Between what a calibration error falls, 95 times in 100, where the confidences are exactly right."""
+
+    low: float
+    high: float
+
+
 class Calibration(Schema):
     """How far confidences are from the share that is right (expected calibration error, Guo et al. 2017)."""
 
     temperature: float = Field(description="What the logits are divided by.")
     ece_before: float | None = Field(description="Expected calibration error at temperature 1.")
     ece_after: float | None = Field(description="Expected calibration error at the model's temperature.")
+    ece_by_chance: ByChance | None = None
+    nll_before: float | None = Field(None, description="Mean negative log-likelihood in nats at temperature 1.")
+    nll_after: float | None = Field(None, description="The same at the model's temperature.")
     cross_fitted: bool = Field(False, description="Whether no track was scored by a temperature that it helped to fit.")
     bins: int | None = None
     fitted_on: int | None = Field(None, description="Tracks that the temperature was fitted on, where that is known.")
