@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 import torch
@@ -37,7 +38,7 @@ def method_of(config: TrainingConfig) -> str:
 
 
 def costs(run: Run, seconds: float) -> dict[str, Any]:
-    """Of a run at its end: what learned, ``seconds`` of all, ``peak_memory_mib``, ``clips_per_second`` of its epochs.
+    """Of a run at its end: what learned, ``seconds`` of all legs, ``peak_memory_mib``, ``clips_per_second`` of epochs.
 
     Memory is the GPU's where one did the work, and else the whole process's.
     """
@@ -51,6 +52,21 @@ def costs(run: Run, seconds: float) -> dict[str, Any]:
         "peak_memory_mib": round(peak_bytes(known.get("device") == "cuda") / MIB),
         "clips_per_second": round(float(history["clips"].sum() / trained), 2) if trained else None,
     }
+
+
+def seconds_before(run: Run) -> float:
+    """Seconds of what was trained in the run before it was resumed: of each leg, from its beginning to its last sign.
+
+    Its end is no sign, for that of a process that was killed is written when somebody notices, but a completion is.
+    """
+    legs: list[list[dict[str, Any]]] = []
+    for event in run.events():
+        if event["kind"] == "run_started":
+            legs.append([event])
+        elif legs and legs[-1][-1]["kind"] != "run_completed" and event["kind"] not in ("run_stopped", "run_failed"):
+            legs[-1].append(event)
+    signs = [[datetime.fromisoformat(event["time"]) for event in (leg[0], leg[-1])] for leg in legs[:-1]]
+    return sum(max(0.0, (last - first).total_seconds()) for first, last in signs)
 
 
 def peak_bytes(on_gpu: bool) -> int:

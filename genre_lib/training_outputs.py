@@ -21,7 +21,7 @@ from genre_lib.models.track_logits import track_logits, track_scores
 from genre_lib.runs import Run
 from genre_lib.training_callbacks import EpochCheckpoints, best_checkpoint, last_checkpoint
 from genre_lib.training_config import TrainingConfig
-from genre_lib.training_costs import costs
+from genre_lib.training_costs import costs, seconds_before
 from genre_lib.training_run import rank
 
 
@@ -35,7 +35,7 @@ class FitResult:
         best_epoch: epoch whose weights were kept; epochs count from one.
         metrics: ``valid_loss``, ``valid_accuracy`` and ``valid_macro_f1`` of the kept weights; empty without any.
         history: a row for each epoch, the fields of ``epoch_ended``.
-        seconds: from call to return.
+        seconds: from call to return, and of what was trained in the run before it was resumed.
     """
 
     run: Run
@@ -92,7 +92,7 @@ def finish(
     scores, place = save_kept(model, data, run, checkpoints, logits)
     if config.output_path:
         place = _installed(run, config)
-    seconds = time.perf_counter() - began
+    seconds = seconds_before(run) + time.perf_counter() - began
     run.event("run_completed", best_epoch=checkpoints.best_epoch, model_folder=place, seconds=seconds, **scores)
     run.write_result(
         {

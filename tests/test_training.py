@@ -31,6 +31,7 @@ from genre_lib.models.folder import load
 from genre_lib.models.untrained import FAMILIES, make
 from genre_lib.training import TrainingConfig, fit, keep_best, load_experiment
 from genre_lib.training_callbacks import NoBetter
+from genre_lib.training_costs import seconds_before
 
 SCRATCH = SMALL | {
     "init": "scratch",
@@ -347,6 +348,8 @@ def test_a_run_is_not_overwritten(asked, tmp_path):
     assert again.metrics == first.metrics and len(again.run.events("run_started")) == 1
     longer = fit(SCRATCH | asked | run | {"resume": True})
     assert longer.history["epoch"].tolist() == [1, 2] and longer.run.events("epoch_started")[-1]["epoch"] == 2
+    assert longer.seconds > seconds_before(longer.run) > 0
+    assert longer.run.result()["training"]["seconds"] == round(longer.seconds, 1)
 
 
 @pytest.fixture

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import mmap
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import torch
 
 from genre_lib.runs import Run
 from genre_lib.training_config import TrainingConfig
-from genre_lib.training_costs import begin, costs, method_of
+from genre_lib.training_costs import begin, costs, method_of, seconds_before
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,20 @@ def test_clips_a_second_are_those_of_all_epochs(tmp_path):
     assert (found["parameters"], found["trainable_parameters"]) == (33, 30)
     assert (found["clips_per_second"], found["seconds"], found["method"]) == (10.0, 12.3, "full")
     assert found["peak_memory_mib"] > 50
+
+
+def test_a_resumed_run_took_what_its_legs_took_and_not_what_lay_between(tmp_path):
+    run = Run.create(tmp_path, "r")
+    kinds = (
+        *(("run_started", 0), ("epoch_ended", 3.5), ("run_stopped", 3600)),  # killed, and found so an hour later
+        *(("run_started", 4000), ("epoch_ended", 4002), ("run_completed", 4002.5), ("evaluation_ended", 4100)),
+        *(("run_started", 5000), ("epoch_ended", 5007)),
+    )
+    begun = datetime(2026, 1, 1, tzinfo=UTC)
+    lines = ({"time": (begun + timedelta(seconds=at)).isoformat(), "kind": kind} for kind, at in kinds)
+    (run.path / "events.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert seconds_before(run) == 3.5 + 2.5
+    assert seconds_before(Run.create(tmp_path, "fresh")) == 0
 
 
 def hold(size: int) -> None:
