@@ -6,7 +6,7 @@ Everything here counts tracks, never clips: a track's clips are cut and pooled b
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -153,6 +153,7 @@ def write(
     run: Run | None = None,
     beside: Mapping[str, Any] | None = None,
     charts: Mapping[str, plots.Chart] | None = None,
+    among: Sequence[str] = (),
 ) -> None:
     """Keep an evaluation: beside the model, in a run folder, or both.
 
@@ -164,6 +165,7 @@ def write(
             trained is what the run says, or else what was written there before.
         beside: of several models, for the report: the content of :class:`genre_lib.side_by_side.SideBySide`.
         charts: further figures by name, for the run.
+        among: as in :func:`figures`.
     """
     trained = model_card.training(_parameters(run)) | _costs(run)
     for folder in {Path(folder): None for folder in model_folders if folder is not None}:
@@ -174,19 +176,24 @@ def write(
         run.prepared()
         write_whole(run.path / METRICS, _as_json(evaluation.metrics))
         write_whole(run.path / PREDICTIONS, evaluation.tracks.to_csv(index=False), "surrogateescape")
-        drawn = {**figures(evaluation, run), **(charts or {})}
+        drawn = {**figures(evaluation, run, among), **(charts or {})}
         for name, chart in drawn.items():
             plots.save(chart, run.figures / f"{name}.png")
         page = report.render(evaluation.metrics, evaluation.tracks, drawn, _parameters(run), beside)
         write_whole(run.report, page, "backslashreplace")
 
 
-def figures(evaluation: Evaluation, run: Run | None = None) -> dict[str, plots.Chart]:
-    """All figures of an evaluation by name, the learning curves among them where the run trained."""
-    confusion = evaluation.metrics["confusion"]
+def figures(evaluation: Evaluation, run: Run | None = None, among: Sequence[str] = ()) -> dict[str, plots.Chart]:
+    """All figures of an evaluation by name, the learning curves among them where the run trained.
+
+    Args:
+        among: all models of the report, which colours them alike in all figures; those compared where it is empty.
+    """
+    confusion, compared = evaluation.metrics["confusion"], evaluation.metrics["comparison"]
+    among = among or [evaluation.metrics["model"], *([compared["model"]] if compared else [])]
     scaled = evaluation.metrics["calibration"]["temperature"] != 1.0
     charts = {
-        "accuracy": plots.accuracy_intervals(evaluation.intervals),
+        "accuracy": plots.accuracy_intervals(evaluation.intervals, among=among),
         "confusion": plots.confusion_matrix(np.array(confusion["matrix"]), confusion["genres"]),
         "reliability": plots.reliability(evaluation.before, evaluation.after if scaled else None),
         "class_balance": plots.class_balance(evaluation.catalogue.tracks),

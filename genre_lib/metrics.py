@@ -12,7 +12,7 @@ Sources:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -112,10 +112,15 @@ def bootstrap_interval(
     """
     right = int(_same_length(targets, predicted).sum())
     if right in (0, len(targets)):
-        share = binomtest(right, len(targets)).proportion_ci(confidence, method="wilson")
-        return Interval(float(statistic(targets, predicted)), float(share.low), float(share.high))
+        return replace(wilson_interval(right, len(targets), confidence), value=float(statistic(targets, predicted)))
     draws = [statistic(targets, predicted, weights) for weights in _resamples(len(targets), resamples, seed)]
     return _interval(float(statistic(targets, predicted)), np.concatenate(draws), confidence)
+
+
+def wilson_interval(right: int, tracks: int, confidence: float = CONFIDENCE) -> Interval:
+    """The share of tracks that are right, and its interval (Wilson 1927), which holds for few tracks, too."""
+    share = binomtest(right, tracks).proportion_ci(confidence, method="wilson")
+    return Interval(right / tracks, float(share.low), float(share.high))
 
 
 def paired_bootstrap(

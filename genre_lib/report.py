@@ -25,7 +25,7 @@ CAPTIONS = {
     "would have given.",
     "confusion": "A row is the true genre, a column the predicted one; the numbers are tracks.",
     "reliability": "On the line, a confidence of 80 % is right 8 times in 10. Below it the model is too sure, above it "
-    "too modest. Larger dots stand for more tracks.",
+    "too modest. Larger dots stand for more tracks; the upright lines hold 95 % of what other tracks would have given.",
     "class_balance": "All tracks of the catalogue, those that were not scored too.",
     "accuracy_against_prediction": "Upright bars hold 95 % of what other tracks like these would have given, level "
     "ones half of the times that were measured. Models that take the same time stand beside each other.",

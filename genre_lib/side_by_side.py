@@ -73,7 +73,7 @@ class SideBySide:
 
     def figure(self, cost: str = "prediction") -> plots.Chart:
         """Accuracy against a cost: that of ``prediction``, or of ``training``."""
-        return plots.score_against_cost(self.points(cost), COSTS[cost])
+        return plots.score_against_cost(self.points(cost), COSTS[cost], among=_names(self.content))
 
     def points(self, cost: str = "prediction") -> list[plots.Point]:
         """The models whose score and cost are known.
@@ -139,7 +139,8 @@ def write(found: SideBySide, run: Run) -> None:
     write_whole(run.path / CSV, found.table().to_csv(index=False))
     write_whole(run.path / DIFFERENCES, found.differences().to_csv(index=False))
     if len(found.evaluations) == 1:
-        evaluation.write(found.evaluations[0], run=run, beside=found.content, charts=found.figures())
+        only, names = found.evaluations[0], _names(found.content)
+        evaluation.write(only, run=run, beside=found.content, charts=found.figures(), among=names)
         return
     charts = {"accuracy": plots.accuracy_intervals(_intervals(found.content)), **found.figures()}
     for name, chart in charts.items():
@@ -147,7 +148,7 @@ def write(found: SideBySide, run: Run) -> None:
     links = {}
     for each in found.evaluations:
         own = Run(run.path / EACH / str(each.metrics["model"]).replace("/", "-"))
-        evaluation.write(each, run=own.prepared())
+        evaluation.write(each, run=own.prepared(), among=_names(found.content))
         links[str(each.metrics["model"])] = own.report.relative_to(run.path).as_posix()
     write_whole(run.report, report.render_side_by_side(found.content, charts, links))
 
@@ -285,6 +286,10 @@ def _points(rows: Sequence[Mapping[str, Any]], cost: str) -> Iterator[plots.Poin
             yield plots.Point(row["model"], float(seconds), score)
         else:
             yield plots.Point(row["model"], time["value"], score, (time["low"], time["high"]))
+
+
+def _names(content: Mapping[str, Any]) -> list[str]:
+    return [row["model"] for row in content["models"]]
 
 
 def _intervals(content: Mapping[str, Any]) -> dict[str, Interval | None]:

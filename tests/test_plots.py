@@ -72,7 +72,8 @@ def test_mel_has_a_picture_for_each_genre_in_hertz():
     pictures = [axes for axes in figure.axes if axes.get_title(loc="left")]
     assert [axes.get_title(loc="left") for axes in pictures] == ["rock", "jazz", "pop", "ska"]
     assert pictures[0].get_xlim() == pytest.approx((0, 2.0))
-    assert [tick.get_text() for tick in pictures[0].get_yticklabels()] == ["250", "1000", "4000"]
+    # 500 Hz would stand 0.05 of the axis from 250 Hz, and 250 Hz is named where there is room for it alone.
+    assert [tick.get_text() for tick in pictures[0].get_yticklabels()] == ["250", "1000", "2000", "4000"]
 
 
 def test_confusion_prints_tracks_and_the_sum():
@@ -172,6 +173,50 @@ def test_names_of_points_hide_neither_each_other_nor_a_point():
     assert all(axes.bbox.contains(*corner) for box in boxes for corner in box.corners())
 
 
+def test_the_line_of_the_best_ends_at_the_last_of_them_and_one_has_none():
+    (axes,) = plots.score_against_cost([spot("a", 10, 0.5), spot("b", 20, 0.6), spot("c", 25, 0.4)], "time").axes
+    (line,) = [line for line in axes.lines if line.get_linestyle() == "--"]
+    assert line.get_xdata().tolist() == pytest.approx([10, 20])
+    (axes,) = plots.score_against_cost([spot("a", 10, 0.6), spot("b", 20, 0.5)], "time").axes
+    assert not [line for line in axes.lines if line.get_linestyle() == "--"] and axes.get_legend() is None
+
+
+def test_a_model_has_one_colour_in_all_figures_of_its_report():
+    models = ["base", "unscored", "tuned"]
+    cost = plots.score_against_cost([spot("base", 10, 0.5), spot("tuned", 20, 0.6)], "time", among=models).axes[0]
+    score = metrics.Interval(0.7, 0.6, 0.8)
+    rows = {"tuned": score, "base, all its genres": score, "base, these genres only": score}
+    bars = plots.accuracy_intervals(rows, among=models).axes[0]
+    base, tuned = (line.get_color() for line in markers(cost))
+    assert base != tuned
+    assert [line.get_color() for line in markers(bars)] == [tuned, base, base]
+    curve = pd.DataFrame({"epoch": [1], "valid_accuracy": [0.5]})
+    assert [line.get_color() for line in plots.compare_runs({"tuned": curve}, among=models).axes[0].lines] == [tuned]
+
+
+def test_ticks_step_by_one_two_or_five():
+    balance = pd.DataFrame({"genre": ["rock"] * 26 + ["pop"], "split": ["train"] * 27})
+    assert plots.class_balance(balance).axes[0].get_xticks().tolist() == [0, 5, 10, 15, 20, 25, 30]
+    one = pd.DataFrame({"genre": ["rock"], "split": ["train"]})
+    assert plots.class_balance(one).axes[0].get_xticks().tolist() == [0, 1, 2]
+    stretches = [Stretch(i, i + 20.0, [Guess("rock", 1.0)]) for i in range(0, 240, 20)]
+    axes = plots.timeline(stretches).axes[0]
+    axes.figure.draw_without_rendering()
+    shown = [text.get_text() for text in axes.get_xticklabels() if 0 <= text.get_position()[0] <= 240]
+    assert shown == ["0:00", "0:30", "1:00", "1:30", "2:00", "2:30", "3:00", "3:30", "4:00"]
+
+
+def test_reliability_shows_how_sure_each_bin_is():
+    chances = np.array([[0.9, 0.1]] * 9 + [[0.6, 0.4]])
+    axes = plots.reliability(metrics.reliability_bins(chances, np.array([0] * 8 + [1] + [1]))).axes[0]
+    assert [line.get_linestyle() for line in axes.lines] == ["--"]  # the diagonal alone: nothing joins the bins
+    bars, points = axes.collections
+    spans = sorted((segment[0, 1], segment[-1, 1]) for segment in bars.get_segments())
+    few, many = metrics.wilson_interval(0, 1), metrics.wilson_interval(8, 9)
+    assert spans == [pytest.approx((few.low, few.high)), pytest.approx((many.low, many.high))]
+    assert points.get_sizes().argmax() == 1
+
+
 def markers(axes) -> list:
     return [line for line in axes.lines if line.get_marker() in "osD^vP"]
 
@@ -185,7 +230,10 @@ def test_costs_far_apart_stand_on_a_logarithmic_axis():
 def test_many_models_are_named_in_a_legend_and_none_is_said():
     axes = plots.score_against_cost([spot(f"m{i}", 10 + i, 0.5) for i in range(9)], "time (ms)").axes[0]
     assert texts(axes) == []
-    assert len(axes.get_legend().get_texts()) == 10
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [f"m{i}  50.0%" for i in range(9)]
+    points = [spot(f"m{i}", 10 + i, 0.1 + 0.05 * i) for i in range(9)]
+    legend = plots.score_against_cost(points, "time (ms)").axes[0].get_legend()
+    assert next(text.get_text() for text in legend.get_texts()) == "the best for its cost"
     assert texts(plots.score_against_cost([], "time (ms)").axes[0]) == ["nothing measured yet"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,9 @@ import matplotlib
 import numpy as np
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 WIDTH = 8.0
 """Inches; all figures are as wide, so that they stand in one column."""
@@ -23,6 +25,7 @@ ROW_HEIGHT = 0.32
 DPI = 110
 PALETTE = [str(colour) for colour in sns.color_palette("colorblind").as_hex()]
 BLUE, ORANGE, GREEN = PALETTE[:3]
+MARKERS = "osD^vP"
 INK, FAINT, PAPER = "#22272e", "#8b949e", "#ffffff"
 
 STYLE = {
@@ -51,6 +54,11 @@ STYLE = {
 }
 
 MAX_NAME_LENGTH = 24
+
+CLOCK_STEPS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200)
+"""Seconds from a tick of a clock to the next; the first that leaves room is taken."""
+
+CLOCK_TICKS = 8
 
 
 class Chart(Figure):
@@ -105,6 +113,29 @@ def name_axes(axes: Axes, title: str, x: str, y: str) -> None:
     axes.set_title(title)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
+
+
+def tick(axis: Axis, most: int = 8, whole: bool = False) -> None:
+    """Ticks at steps of 1, 2 or 5, times a power of ten.
+
+    Args:
+        most: steps that the axis has at most.
+        whole: whether the axis counts, so that there is nothing between two numbers.
+    """
+    axis.set_major_locator(MaxNLocator(most, steps=[1, 2, 5, 10], integer=whole, min_n_ticks=1))
+
+
+def tick_clock(axis: Axis, seconds: float) -> None:
+    """Ticks at whole steps of a clock on an axis of so many seconds, told as minutes and seconds."""
+    step = next((step for step in CLOCK_STEPS if seconds <= step * CLOCK_TICKS), seconds / CLOCK_TICKS)
+    axis.set_major_locator(MultipleLocator(step))
+    axis.set_major_formatter(FuncFormatter(lambda at, _: f"{int(at // 60)}:{int(at % 60):02d}"))
+
+
+def looks_of(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each name, by its place: figures that are given the same names draw them alike."""
+    places = enumerate(dict.fromkeys(names))
+    return {name: (PALETTE[i % len(PALETTE)], MARKERS[i // len(PALETTE) % len(MARKERS)]) for i, name in places}
 
 
 def number_bars(axes: Axes, ends: np.ndarray, numbers: Sequence[str]) -> None:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.text import Annotation
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from matplotlib.transforms import Bbox
 
 from genre_lib.metrics import Interval
-from genre_lib.plots.chart import FAINT, PALETTE, WIDTH, Chart, as_chart, name_axes, say_nothing_there, short, style
+from genre_lib.plots.chart import (
+    FAINT,
+    WIDTH,
+    Chart,
+    as_chart,
+    looks_of,
+    name_axes,
+    say_nothing_there,
+    short,
+    style,
+    tick,
+)
 
 LOG_FROM = 8.0
 """From this ratio of the dearest to the cheapest on, costs stand on a logarithmic axis."""
@@ -31,6 +42,10 @@ PLACES = tuple(
     for x in (8, -8)
 )
 """Where a name may stand beside its point, the first that is free: offsets in points, and alignments."""
+
+
+Looks = Mapping[str, tuple[str, str]]
+"""Colour and marker by a model's name."""
 
 
 @dataclass(frozen=True)
@@ -55,22 +70,28 @@ class Point:
 
 
 @style()
-def score_against_cost(points: Sequence[Point], cost: str, score: str = "track accuracy") -> Chart:
+def score_against_cost(
+    points: Sequence[Point], cost: str, score: str = "track accuracy", among: Sequence[str] = ()
+) -> Chart:
     """A point for each model, the score with its interval over the cost, and the line of those that none beats.
 
-    Points that cost almost the same are drawn beside each other.
+    Points that cost almost the same are drawn beside each other. Where one model is the best at any cost, there is no
+    line.
+
+    Args:
+        among: all models of the figures that this one stands beside, in their order, for one colour in all of them.
     """
     figure = Chart(figsize=(WIDTH, 4.8))
     axes = figure.subplots()
     name_axes(axes, f"{score[:1].upper()}{score[1:]} against {cost.split(' (')[0]}", cost, score)
-    axes.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
+    tick(axes.yaxis)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0%}" if -1e-9 < value < 1.001 else ""))
     if not points:
         say_nothing_there(axes, "nothing measured yet")
         return figure
     _limit(axes, points)
     best = {point.name for point in front(points)}
-    _draw(axes, points, best)
+    _draw(axes, points, best, looks_of(among or [point.name for point in points]))
     return figure
 
 
@@ -100,28 +121,25 @@ def _limit(axes: Axes, points: Sequence[Point]) -> None:
         axes.xaxis.set_minor_formatter(NullFormatter())
     else:
         axes.set_xlim(0, 1.3 * highest)
-        axes.xaxis.set_major_locator(MaxNLocator(8))
+        tick(axes.xaxis)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     bars = [end for point in points for end in (point.score.low, point.score.high)]
     axes.set_ylim(max(-0.03, min(bars) - 0.06), min(1.06, max(bars) + 0.06))
 
 
-def _draw(axes: Axes, points: Sequence[Point], best: set[str]) -> None:
+def _draw(axes: Axes, points: Sequence[Point], best: set[str], looks: Looks) -> None:
     as_chart(axes).draw_without_rendering()  # from here on it is known which pixel a cost stands at
     drawn = _beside_each_other(axes, points)
-    _draw_front(axes, sorted((point for point in drawn if point.name in best), key=lambda point: point.cost))
-    for i, point in enumerate(drawn):
-        _draw_point(axes, point, *_look(i))
+    if len(best) > 1:
+        _draw_front(axes, sorted((point for point in drawn if point.name in best), key=lambda point: point.cost))
+    for point in drawn:
+        _draw_point(axes, point, *looks[point.name])
     if len(points) <= NAMED_UP_TO:
-        axes.legend(handles=axes.lines[:1], loc="lower right", bbox_to_anchor=(1.0, 1.0))
-        _draw_names(axes, drawn)
+        if len(best) > 1:
+            axes.legend(handles=axes.lines[:1], loc="lower right", bbox_to_anchor=(1.0, 1.0))
+        _draw_names(axes, drawn, looks)
     else:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handletextpad=0.4)
-
-
-def _look(index: int) -> tuple[str, str]:
-    """Colour and marker of a point."""
-    return PALETTE[index % len(PALETTE)], "osD^vP"[index // len(PALETTE) % 6]
 
 
 def _beside_each_other(axes: Axes, points: Sequence[Point]) -> list[Point]:
@@ -153,10 +171,10 @@ def _moved(point: Point, cost: float) -> Point:
 
 
 def _draw_front(axes: Axes, best: Sequence[Point]) -> None:
-    right = axes.get_xlim()[1]
+    """Steps from each to the next one that is better and dearer; beyond the last one nothing is known."""
     costs, scores = [point.cost for point in best], [point.score.value for point in best]
     line: dict[str, Any] = {"color": FAINT, "linewidth": 1.2, "linestyle": "--", "zorder": 1}
-    axes.step([*costs, right], [*scores, scores[-1]], where="post", label="the best for its cost", **line)
+    axes.step(costs, scores, where="post", label="the best for its cost", **line)
 
 
 def _draw_point(axes: Axes, point: Point, colour: str, marker: str) -> None:
@@ -170,12 +188,12 @@ def _text(point: Point, length: int) -> str:
     return f"{short(point.name, length)}  {point.score.value:.1%}"
 
 
-def _draw_names(axes: Axes, points: Sequence[Point]) -> None:
+def _draw_names(axes: Axes, points: Sequence[Point], looks: Looks) -> None:
     """A name beside each point, where it hides neither another name nor a point, if there is such a place."""
     as_chart(axes).draw_without_rendering()
-    taken = [box for point in points for box in (_marker(axes, point), _bar(axes, point))]
+    taken = [box for point in points for box in (_marker(axes, point), *_bars(axes, point))]
     for index in sorted(range(len(points)), key=lambda index: -points[index].score.value):
-        taken.append(_named(axes, points[index], _look(index)[0], taken))
+        taken.append(_named(axes, points[index], looks[points[index].name][0], taken))
 
 
 def _named(axes: Axes, point: Point, colour: str, taken: Sequence[Bbox]) -> Bbox:
@@ -214,9 +232,11 @@ def _marker(axes: Axes, point: Point) -> Bbox:
     return Bbox.from_extents(x - 5 * pixel, y - 5 * pixel, x + 5 * pixel, y + 5 * pixel)
 
 
-def _bar(axes: Axes, point: Point) -> Bbox:
-    """The room of the bar of a score's interval, in pixels."""
-    pixel = axes.figure.get_dpi() / 72
+def _bars(axes: Axes, point: Point) -> tuple[Bbox, Bbox]:
+    """The room of the bars of a score's interval and of a cost's spread, in pixels, with some air around them."""
+    air = 4 * axes.figure.get_dpi() / 72
     x, low = axes.transData.transform((point.cost, point.score.low))
     high = axes.transData.transform((point.cost, point.score.high))[1]
-    return Bbox.from_extents(x - 2 * pixel, low, x + 2 * pixel, high)
+    (left, y), (right, _) = axes.transData.transform([(end, point.score.value) for end in point.ends])
+    upright = Bbox.from_extents(x - air, low - air, x + air, high + air)
+    return upright, Bbox.from_extents(left - air, y - air, right + air, y + air)

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from genre_lib.plots.chart import (
     BLUE,
@@ -21,6 +20,7 @@ from genre_lib.plots.chart import (
     rows_axes,
     short,
     style,
+    tick,
 )
 
 NARROWEST_NAMED = 0.01
@@ -47,7 +47,7 @@ def genre_map(names: pd.DataFrame, most: int = MOST_PIECES) -> Chart:
         _cut_bar(axes, row, _fewer(pieces, most), PALETTE[row % len(PALETTE)])
     axes.set_yticks(range(len(totals)), [short(str(genre)) for genre in totals.index])
     number_bars(axes, totals.to_numpy(), [f"{n:g}" for n in totals.round(0)])
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    tick(axes.xaxis, whole=True)
     name_axes(axes, f"{count(names['name'].nunique(), 'genre name')} as {count(len(totals), 'genre')}", "tracks", "")
     return as_chart(axes)
 
@@ -69,7 +69,7 @@ def coverage(found: pd.DataFrame, tracks: int) -> Chart:
     numbers = [f"{has} ({part:.0%})" for has, part in zip(found["has"], share, strict=True)]
     number_bars(axes, found["has"].to_numpy(), numbers)
     axes.set_xlim(0, max(tracks, 1) * 1.15)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    tick(axes.xaxis, whole=True)
     covered = int(found["adds"].sum())
     name_axes(axes, f"Audio for {covered} of {count(tracks, 'track')}", "tracks", "")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
@@ -104,7 +104,7 @@ def playlist_mix(tracks: pd.DataFrame, most: int = MOST_PLAYLISTS, unclear: str 
         left += table[genre].to_numpy()
     axes.set_yticks(range(len(table)), [short(str(name)) for name in table.index])
     number_bars(axes, left, [f"{int(n)}" for n in left])
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    tick(axes.xaxis, whole=True)
     fewer = f"{len(table)} largest of " if len(sizes) > most else ""
     name_axes(axes, f"What is on the {fewer}{count(len(sizes), 'playlist')}", "tracks", "")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import PercentFormatter
 
-from genre_lib.metrics import Interval, ReliabilityBins
+from genre_lib.metrics import Interval, ReliabilityBins, wilson_interval
 from genre_lib.plots.chart import (
     BLUE,
     FAINT,
@@ -21,12 +21,15 @@ from genre_lib.plots.chart import (
     Chart,
     as_chart,
     count,
+    looks_of,
     name_axes,
     number_bars,
     rows_axes,
     say_nothing_there,
     short,
     style,
+    tick,
+    tick_clock,
 )
 
 BANDS = [*PALETTE[:3], PALETTE[4], PALETTE[9]]
@@ -92,7 +95,7 @@ def timeline(segments: Sequence[Span], title: str = "Genre over the length of th
     axes.set(xlim=(edges[0], edges[-1]), ylim=(0, 1))
     axes.grid(False)
     axes.yaxis.set_major_formatter(PercentFormatter(1))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda seconds, _: f"{int(seconds // 60)}:{int(seconds % 60):02d}"))
+    tick_clock(axes.xaxis, edges[-1] - edges[0])
     name_axes(axes, short(title, 70), "time (minutes:seconds)", "confidence")
     handles, labels = axes.get_legend_handles_labels()
     axes.legend(handles[::-1], labels[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5))
@@ -123,6 +126,7 @@ def confusion_matrix(matrix: np.ndarray, genres: Sequence[str], what: str = "gen
     axes.grid(False)
     right, tracks = int(np.trace(matrix)), int(matrix.sum())
     name_axes(axes, f"{right} of {count(tracks, 'track')} right", f"predicted {what}", f"true {what}")
+    axes.yaxis.labelpad = 10
     figure.colorbar(picture, ax=axes, format=PercentFormatter(1), label=f"share of the true {what}", shrink=0.8)
     return figure
 
@@ -130,6 +134,8 @@ def confusion_matrix(matrix: np.ndarray, genres: Sequence[str], what: str = "gen
 @style()
 def reliability(before: ReliabilityBins, after: ReliabilityBins | None = None) -> Chart:
     """Does a confidence of 0.8 mean right 8 times in 10? Accuracy over confidence, and how many tracks are where.
+
+    A point for each bin, larger where it holds more tracks, with the interval that so many tracks leave.
 
     Args:
         before: bins at temperature 1.
@@ -143,28 +149,32 @@ def reliability(before: ReliabilityBins, after: ReliabilityBins | None = None) -
         named["after scaling"] = (after, BLUE)
     for i, (name, (bins, colour)) in enumerate(named.items()):
         _draw_bins(top, bottom, bins, name, colour, i, len(named))
-    top.set(xlim=(0, 1), ylim=(-0.02, 1.02), aspect="auto")
+    top.set(xlim=(0, 1), ylim=(-0.04, 1.06), aspect="auto")
     name_axes(top, f"Reliability over {count(int(before.count.sum()), 'track')}", "", "accuracy in the bin")
     name_axes(bottom, "", "confidence of the top genre", "tracks")
-    bottom.yaxis.set_major_locator(MaxNLocator(3, integer=True))
+    tick(bottom.yaxis, most=3, whole=True)
     top.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure
 
 
 @style()
-def accuracy_intervals(intervals: Mapping[str, Interval | None], label: str = "track accuracy") -> Chart:
+def accuracy_intervals(
+    intervals: Mapping[str, Interval | None], label: str = "track accuracy", among: Sequence[str] = ()
+) -> Chart:
     """A score of several models or runs, with its confidence interval, a row each.
 
     Args:
-        intervals: name -> interval; None where a model was not evaluated.
+        intervals: name -> interval; None where a model was not evaluated. A name may say after a comma what the model
+            was asked: its rows have the model's colour.
+        among: all models of the figures that this one stands beside, in their order, for one colour in all of them.
     """
     known = {name: interval for name, interval in intervals.items() if interval is not None}
-    axes = rows_axes(len(known))
-    for row, interval in enumerate(known.values()):
-        axes.plot(
-            [interval.low, interval.high], [row, row], color=BLUE, linewidth=3, alpha=0.45, solid_capstyle="round"
-        )
-        axes.plot(interval.value, row, "o", color=BLUE, markersize=7)
+    axes, looks = rows_axes(len(known)), looks_of(among or intervals)
+    for row, (name, interval) in enumerate(known.items()):
+        colour, marker = next(look for model, look in looks.items() if f"{name}, ".startswith(f"{model}, "))
+        bar: dict[str, Any] = {"color": colour, "linewidth": 3, "alpha": 0.45, "solid_capstyle": "round"}
+        axes.plot([interval.low, interval.high], [row, row], **bar)
+        axes.plot(interval.value, row, marker, color=colour, markersize=7)
         axes.annotate(
             f"{interval.value:.1%}", (interval.value, row), (0, 7), textcoords="offset points", ha="center", fontsize=9
         )
@@ -187,7 +197,11 @@ def _print_cells(axes: Axes, matrix: np.ndarray, share: np.ndarray) -> None:
 def _draw_bins(top: Axes, bottom: Axes, bins: ReliabilityBins, name: str, colour: str, place: int, places: int) -> None:
     full = bins.count > 0
     sizes = 18 + 160 * bins.count[full] / bins.count.max()
-    top.plot(bins.confidence[full], bins.accuracy[full], color=colour, linewidth=1.5, alpha=0.7)
+    counts = bins.count[full].astype(int)
+    rights = np.round(bins.accuracy[full] * counts).astype(int)
+    spans = [wilson_interval(int(right), int(tracks)) for right, tracks in zip(rights, counts, strict=True)]
+    lows, highs = [span.low for span in spans], [span.high for span in spans]
+    top.vlines(bins.confidence[full], lows, highs, color=colour, linewidth=1.5, alpha=0.35)
     top.scatter(bins.confidence[full], bins.accuracy[full], s=sizes, color=colour, label=name, zorder=3, linewidths=0)
     width = (bins.high - bins.low) * 0.9 / places
     bottom.bar(bins.low + 0.05 * (bins.high - bins.low) + place * width, bins.count, width, align="edge", color=colour)

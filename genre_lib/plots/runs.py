@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter
 
 from genre_lib.plots.chart import (
     BLUE,
@@ -15,14 +15,15 @@ from genre_lib.plots.chart import (
     GREEN,
     INK,
     ORANGE,
-    PALETTE,
     WIDTH,
     Chart,
     count,
+    looks_of,
     name_axes,
     say_nothing_there,
     short,
     style,
+    tick,
 )
 
 
@@ -67,21 +68,25 @@ def learning_curves(history: pd.DataFrame, best_epoch: int | None = None) -> Cha
 
 
 @style()
-def compare_runs(histories: Mapping[str, pd.DataFrame], score: str = "valid_accuracy") -> Chart:
+def compare_runs(
+    histories: Mapping[str, pd.DataFrame], score: str = "valid_accuracy", among: Sequence[str] = ()
+) -> Chart:
     """A score of several runs over their epochs, a line each.
 
     Args:
         histories: run -> a row for each epoch, with ``epoch`` and the score.
+        among: all runs of the figures that this one stands beside, in their order, for one colour in all of them.
     """
     figure = Chart(figsize=(WIDTH, 3.8))
     axes = figure.subplots()
-    for i, (run, history) in enumerate(histories.items()):
+    looks = looks_of(among or histories)
+    for run, history in histories.items():
         if score in history:
-            marker, colour = "osD^v"[i // len(PALETTE) % 5], PALETTE[i % len(PALETTE)]
+            colour, marker = looks[run]
             axes.plot(history["epoch"], history[score], color=colour, marker=marker, markersize=4, label=short(run, 40))
     name_axes(axes, f"{count(len(histories), 'run')} over the epochs", "epoch", score.replace("_", " "))
     axes.set_ylim(0, None if score.endswith("loss") else 1.02)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    tick(axes.xaxis, whole=True)
     if histories:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
     else:
@@ -102,7 +107,7 @@ def _draw_panel(axes: Axes, panel: Panel, history: pd.DataFrame, best_epoch: int
         axes.axvline(best_epoch, color=INK, linewidth=1, linestyle=":", label=f"epoch {best_epoch} kept")
     name_axes(axes, panel.title, "epoch", panel.unit)
     axes.set_ylim(bottom=0, top=panel.top)
-    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True, min_n_ticks=1))
+    tick(axes.xaxis, most=5, whole=True)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.4g}"))
-    axes.yaxis.set_major_locator(MaxNLocator(5))
+    tick(axes.yaxis, most=5)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, columnspacing=1, handlelength=1.5)

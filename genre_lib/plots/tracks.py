@@ -9,7 +9,6 @@ from typing import Protocol
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import MaxNLocator
 
 from genre_lib.plots.chart import (
     BLUE,
@@ -26,11 +25,17 @@ from genre_lib.plots.chart import (
     rows_axes,
     short,
     style,
+    tick,
 )
 
 SPLIT_COLOURS = {"train": BLUE, "valid": ORANGE, "test": GREEN, "": FAINT}
 NO_SPLIT = "no split yet"
 MEL_COLUMNS = 3
+OCTAVES = (8000, 4000, 2000, 1000, 500, 250, 125)
+"""Hertz that a spectrogram's axis may name, the first ones first."""
+
+OCTAVE_ROOM = 0.1
+"""Share of the axis that a number takes; one that would stand closer to another is left out."""
 PITCH_CLASSES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
 DESCRIPTOR_UNITS = {
     **{"tempo": "beats per minute", "loudness": "LUFS", "energy": "0 to 1", "danceability": "0 to 1"},
@@ -88,7 +93,7 @@ def class_balance(tracks: pd.DataFrame) -> Chart:
         left += counts[split].to_numpy()
     number_bars(axes, left, [f"{int(n)}" for n in left])
     name_axes(axes, f"{count(len(tracks), 'track')} of {count(len(counts), 'genre')}", "tracks", "")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    tick(axes.xaxis, whole=True)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=4)
     return as_chart(axes)
 
@@ -111,6 +116,7 @@ def durations(tracks: pd.DataFrame) -> Chart:
     axes.scatter(medians, range(len(genres)), marker="|", s=260, linewidths=2.5, color=ORANGE, label="median")
     axes.set_yticks(range(len(genres)), [short(genre) for genre in genres])
     axes.set_xlim(left=0)
+    tick(axes.xaxis)
     hours = known["duration"].sum() / 3600
     name_axes(axes, f"Length of {count(len(known), 'track')}, {hours:.1f} hours in all", "seconds", "")
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1))
@@ -156,12 +162,14 @@ def track_curves(heard: Heard, title: str = "A track") -> Chart:
     top, middle, bottom = figure.subplots(3, 1, sharex=True, height_ratios=(1, 1.5, 1))
     described, seconds = heard.described, len(heard.onsets) / heard.onset_rate
     top.vlines(heard.beats, 0, 1, transform=top.get_xaxis_transform(), color=ORANGE, linewidth=1, label="even beats")
-    top.plot(np.arange(len(heard.onsets)) / heard.onset_rate, heard.onsets, color=BLUE, linewidth=0.9, label="onsets")
+    strength = heard.onsets / max(float(heard.onsets.max(initial=0.0)), 1e-9)
+    top.plot(np.arange(len(strength)) / heard.onset_rate, strength, color=BLUE, linewidth=0.9, label="onsets")
     tempo = f"{described.tempo:.1f} beats per minute" if described.tempo else "no tempo"
-    name_axes(top, f"{short(title, 60)}: {tempo}", "", "onset strength")
+    name_axes(top, f"{short(title, 60)}: {tempo}", "", "onsets (0 to 1)")
     top.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
-    extent = (0.5 / heard.chroma_rate, (len(heard.chroma) + 0.5) / heard.chroma_rate, -0.5, 11.5)
-    picture = middle.imshow(heard.chroma.T, origin="lower", aspect="auto", cmap="magma", vmin=0, vmax=1, extent=extent)
+    edges = (np.arange(len(heard.chroma) + 1) + 0.5) / heard.chroma_rate
+    edges[0], edges[-1] = 0, seconds  # what the first and the last frame hear reaches to the ends
+    picture = middle.pcolormesh(edges, np.arange(13) - 0.5, heard.chroma.T, cmap="magma", vmin=0, vmax=1)
     middle.set_yticks(range(12), PITCH_CLASSES, fontsize=8)
     middle.grid(False)
     name_axes(middle, f"Pitch classes: {described.key_name or 'no key'}", "", "pitch class")
@@ -196,6 +204,7 @@ def descriptors_by_genre(tracks: pd.DataFrame) -> Chart:
         axes.grid(False, axis="y")
         if unit == "0 to 1":
             axes.set_xlim(-0.03, 1.03)
+        tick(axes.xaxis, most=5)
         name_axes(axes, name, unit, "")
     figure.suptitle(
         f"Descriptors of {count(len(shown), 'track')}, medians marked", x=0.01, ha="left", fontsize=12, weight="bold"
@@ -206,5 +215,10 @@ def descriptors_by_genre(tracks: pd.DataFrame) -> Chart:
 def _frequency_ticks(axes: Axes, frequencies: Sequence[float] | None) -> None:
     if frequencies is None:
         return
-    wanted = [hertz for hertz in (250, 1000, 4000) if frequencies[0] <= hertz <= frequencies[-1]]
-    axes.set_yticks(np.interp(wanted, frequencies, np.arange(len(frequencies))), [f"{hertz}" for hertz in wanted])
+    room, places = OCTAVE_ROOM * len(frequencies), dict[int, float]()
+    for hertz in OCTAVES:
+        place = float(np.interp(hertz, frequencies, np.arange(len(frequencies))))
+        if frequencies[0] <= hertz <= frequencies[-1] and all(abs(place - other) >= room for other in places.values()):
+            places[hertz] = place
+    named = sorted(places)
+    axes.set_yticks([places[hertz] for hertz in named], [f"{hertz}" for hertz in named], fontsize=8)
