@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from genre_lib.cli.console import print_table, require_writable, say, sink
+from genre_lib.cli.console import require_writable, say, sink
 from genre_lib.cli.options import get_settings
 from genre_lib.cli.rows import RowFormat, clock, find_all, format_of, names_in, with_progress
+from genre_lib.cli.track_table import TrackTable
 from genre_lib.errors import AudioError
 from genre_lib.wording import counted
 
 if TYPE_CHECKING:
     from genre_lib.described_files import TrackDescriptors
+    from genre_lib.descriptors import Descriptors
 
 
 def analyze(
@@ -84,19 +86,18 @@ def write_csv(file: TextIO, tracks: Iterable[TrackDescriptors]) -> int:
 
 def write_table(file: TextIO, tracks: Iterable[TrackDescriptors]) -> int:
     """What was measured, for a person; the estimates are in the other formats."""
-    rows, failed = [], 0
+    table = TrackTable(["track", "length", "tempo", "key", "loudness", "energy", "danceability"])
     for track in tracks:
-        rows.append([track.path, *cells(track)])
-        failed += track.error is not None
-    print_table(["track", "length", "tempo", "key", "loudness", "energy", "danceability"], rows, file)
-    return failed
+        if track.features is None:
+            table.add_failed(track.path, track.code, track.error or "")
+        else:
+            table.add(track.path, *cells(track.features))
+    table.print(file)
+    return len(table.errors)
 
 
-def cells(track: TrackDescriptors) -> list[str]:
-    """What stands behind a track's name; an error stands last, so that it pushes no numbers of other tracks apart."""
-    found = track.features
-    if found is None:
-        return ["", "", "", "", "", track.error or ""]
+def cells(found: Descriptors) -> list[str]:
+    """What stands behind a track's name."""
     return [
         clock(found.duration),
         f"{found.tempo:.1f} BPM" if found.tempo else "–",

@@ -53,6 +53,14 @@ def print_table(columns: list[str], rows: Iterable[list[str]], file: TextIO | No
     console.print(table)
 
 
+def terminal_width(file: TextIO) -> int | None:
+    """Columns of the terminal that the file is, as rich finds them; None where it is none."""
+    from rich.console import Console
+
+    console = Console(file=file)
+    return console.width if console.is_terminal else None
+
+
 def visible(text: str) -> str:
     """Control characters, which names of files may hold and terminals obey, as escapes: ``\\x1b``."""
     return "".join(character if character.isprintable() else repr(character)[1:-1] for character in text)
@@ -98,8 +106,12 @@ def require_writable(output: Path) -> None:
 
 
 @contextlib.contextmanager
-def progress_bar(title: str, quiet: bool = False) -> Iterator[Callable[..., None]]:
-    """A bar on standard error, where that is a terminal; called with what is done, the total, and perhaps a text."""
+def progress_bar(title: str, quiet: bool = False, total: int | None = None) -> Iterator[Callable[..., None]]:
+    """A bar on standard error, where that is a terminal; called with what is done, the total, and perhaps a text.
+
+    Args:
+        total: where it is known before anything is done.
+    """
     if quiet or not sys.stderr.isatty():
         yield lambda *_: None
         return
@@ -108,7 +120,7 @@ def progress_bar(title: str, quiet: bool = False) -> Iterator[Callable[..., None
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=None)
+        task = progress.add_task(title, total=total)
 
         def advance(done: int, total: int, text: str | None = None) -> None:
             progress.update(task, completed=done, total=total, description=text or title)

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from genre_lib.cli.console import print_table, require_writable, say, sink
+from genre_lib.cli.console import require_writable, say, sink
 from genre_lib.cli.options import EngineOption, ModelOption, get_settings, model_folder
 from genre_lib.cli.rows import RowFormat, clock, find_all, format_of, names_in, with_progress
+from genre_lib.cli.track_table import TrackTable
 from genre_lib.errors import AudioError, ConfigurationError
 from genre_lib.wording import counted
 
@@ -193,16 +194,18 @@ def tells_outside(tracks: Iterable[TrackPrediction]) -> tuple[bool, Iterator[Tra
 
 
 def write_table(file: TextIO, tracks: Iterable[TrackPrediction], top_k: int) -> int:
-    """Rows for a person."""
-    rows, failed = [], 0
+    """Rows for a person, and below them what was wrong with the tracks that could not be predicted."""
+    table = TrackTable(["track", "length", "genres"])
     for track in tracks:
-        rows.append([str(track.path), clock(track.duration), track.error or ranking(track.top(top_k), track.outside)])
+        if track.error is not None:
+            table.add_failed(str(track.path), track.code, track.error)
+            continue
+        table.add(str(track.path), clock(track.duration), ranking(track.top(top_k), track.outside))
         for segment in track.timeline or []:
             told = ranking(segment.predictions[:top_k], segment.outside)
-            rows.append(["", f"{clock(segment.start)}–{clock(segment.end)}", told])
-        failed += track.error is not None
-    print_table(["track", "length", "genres"], rows, file)
-    return failed
+            table.add("", f"{clock(segment.start)}–{clock(segment.end)}", told)
+    table.print(file)
+    return len(table.errors)
 
 
 def ranking(predictions: list[Any], outside: float | None = None) -> str:

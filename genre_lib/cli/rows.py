@@ -50,7 +50,7 @@ def find_all(paths: list[Path]) -> tuple[list[Path], list[tuple[Path, AudioError
 
 def with_progress(rows: Iterable[Row], total: int, title: str, quiet: bool) -> Iterator[Row]:
     """The rows as they come, and a progress bar meanwhile."""
-    with progress_bar(title, quiet) as bar:
+    with progress_bar(title, quiet, total) as bar:
         for done, row in enumerate(rows, 1):
             bar(done, total)
             yield row
