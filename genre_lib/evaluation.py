@@ -20,7 +20,7 @@ from genre_lib.answers import Answers, answer, display_name, require_something_t
 from genre_lib.comparison import METRICS, PREDICTIONS, compare
 from genre_lib.comparison import sentence as comparison_sentence
 from genre_lib.data.catalogue import Catalogue
-from genre_lib.data_description import describe_data, read_digest
+from genre_lib.data_description import describe_data
 from genre_lib.errors import ModelNotFound
 from genre_lib.files import write_whole
 from genre_lib.inference import load_model
@@ -55,16 +55,6 @@ class Evaluation:
     before: ReliabilityBins
     after: ReliabilityBins
     intervals: dict[str, Interval] = field(default_factory=dict)
-
-    @property
-    def home(self) -> Path | None:
-        """The model's folder, if the ``metrics.json`` there is about this same catalogue: its scores may be made anew.
-
-        None for any other music, whose scores belong in a run folder and not in the model's card.
-        """
-        folder = self.model.folder
-        known = None if folder is None else read_digest(folder / METRICS)
-        return folder if known == self.metrics["data"]["digest"] else None
 
     @property
     def split(self) -> str:
@@ -162,14 +152,15 @@ def write(
 
     Args:
         model_folders: only for the catalogue that the model was trained on, for the card says that it was. How it was
-            trained is what the run says, or else what was written there before.
+            trained is what the run says, or else what was written there before; then the day of the weights stays,
+            too, and that of the scores is told beside it.
         beside: of several models, for the report: the content of :class:`genre_lib.side_by_side.SideBySide`.
         charts: further figures by name, for the run.
         among: as in :func:`figures`.
     """
     trained = model_card.training(_parameters(run)) | _costs(run)
     for folder in {Path(folder): None for folder in model_folders if folder is not None}:
-        content = {**evaluation.metrics, "training": trained or _stored_training(folder)}
+        content = evaluation.metrics | ({"training": trained} if trained else _stored(folder, evaluation))
         write_whole(folder / METRICS, _as_json(content))
         write_whole(folder / model_card.FILE, model_card.render(folder, content))
     if run is not None:
@@ -277,10 +268,12 @@ def _costs(run: Run | None) -> dict[str, Any]:
     return result.get("training") or {}
 
 
-def _stored_training(folder: Path) -> dict[str, Any]:
-    """What the model's ``metrics.json`` says of its training."""
+def _stored(folder: Path, evaluation: Evaluation) -> dict[str, Any]:
+    """What the model's ``metrics.json`` says of its training and of when it was made, beside when it is scored now."""
     file = folder / METRICS
-    return json.loads(file.read_text("utf-8")).get("training", {}) if file.is_file() else {}
+    known = json.loads(file.read_text("utf-8")) if file.is_file() else {}
+    now = evaluation.metrics["created"]
+    return {"training": known.get("training", {}), "created": known.get("created", now), "scored": now}
 
 
 def _best_epoch(run: Run | None) -> int | None:

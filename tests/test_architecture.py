@@ -87,6 +87,7 @@ ROWS: list[set[str]] = [
         "training_defaults",
         "training_callbacks",
         "evaluation",
+        "own_score",
         "scores",
         "data_description",
         "review",

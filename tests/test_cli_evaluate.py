@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
 from command_line import is_error
+
+from genre_lib.data.opening import open_catalogue
+from genre_lib.evaluation import evaluate as evaluation_of
+from genre_lib.evaluation import write
 
 
 def test_evaluate(genre, synthetic_catalogue: Path, tiny_model: Path, tmp_path: Path):
@@ -29,6 +34,25 @@ def test_evaluate_several_side_by_side(genre, synthetic_catalogue: Path, tiny_mo
     outcome = genre(*asked, *(word for model in (tiny_model, other, third) for word in ("--model", model)))
     assert outcome.code == 0, outcome.err
     assert "<p>tiny, other, third</p>" in (tmp_path / "e" / "report.html").read_text()
+
+
+def test_a_score_is_the_model_s_own_only_where_that_is_said(
+    genre, synthetic_catalogue: Path, tiny_model: Path, tmp_path: Path
+):
+    mine = shutil.copytree(tiny_model, tmp_path / "mine")
+    music = open_catalogue(synthetic_catalogue)
+    write(evaluation_of(mine, music, split="valid", device="cpu"), mine)
+    before = (mine / "metrics.json").read_text()
+    asked = ("evaluate", "--model", mine, "--data-path", synthetic_catalogue, "--output-path", tmp_path / "e")
+    assert genre(*asked, "--split", "test").code == 0
+    assert is_error(genre(*asked, "--split", "train", "--record"), 2, "this is one on train")
+    assert is_error(genre(*asked, "--model", tiny_model, "--record"), 2, "--record is for the score of one model")
+    assert (mine / "metrics.json").read_text() == before
+    assert genre(*asked, "--split", "test", "--compare-to", tiny_model, "--record").code == 0
+    recorded = json.loads((mine / "metrics.json").read_text())
+    assert recorded["split"] == "test"
+    assert recorded["comparison"]["model"] == "tiny"
+    assert recorded["created"] == json.loads(before)["created"]
 
 
 def test_evaluate_with_what_cannot_be(genre, synthetic_catalogue: Path, tmp_path: Path):

@@ -17,6 +17,7 @@ from genre_lib.data.opening import open_catalogue
 from genre_lib.errors import CatalogueInvalid, ModelNotFound
 from genre_lib.inference import Predictor
 from genre_lib.models.folder import GenreModel, InferenceSettings, load, save
+from genre_lib.registry import describe
 from genre_lib.runs import Run
 
 
@@ -173,13 +174,21 @@ def test_data_is_described(scored):
     assert sum(score["tracks"] for score in scored.metrics["per_source"].values()) == 24
 
 
-def test_scores_are_the_models_own_on_its_own_music_only(scored, tiny_model, catalogue, tmp_path):
+def test_a_later_score_leaves_the_day_of_the_weights_and_their_training(tiny_model, catalogue, tmp_path):
     folder = save(load(tiny_model), tmp_path / "mine").folder
-    first = evaluation.evaluate(folder, catalogue, split="valid", device="cpu")
-    assert first.home is None
-    evaluation.write(first, folder)
-    assert evaluation.evaluate(folder, catalogue, split="test", device="cpu").home == folder
-    assert evaluation.evaluate(folder, catalogue.split("test"), device="cpu").home is None
+    trained = Run.create(tmp_path, "mine")
+    trained.write_parameters({"learning_rate": 2e-5})
+    evaluation.write(evaluation.evaluate(folder, catalogue, split="valid", device="cpu"), folder, run=trained)
+    before = json.loads((folder / "metrics.json").read_text())
+    before["created"] = "2020-01-02T03:04:05+00:00"
+    (folder / "metrics.json").write_text(json.dumps(before))
+    later = evaluation.evaluate(folder, catalogue, split="test", device="cpu")
+    evaluation.write(later, folder, run=Run.create(tmp_path, "evaluate"))
+    now = json.loads((folder / "metrics.json").read_text())
+    assert (now["split"], now["created"], now["training"]) == ("test", before["created"], before["training"])
+    assert now["scored"] == later.metrics["created"]
+    assert f"| scored | {now['scored'][:10]}, by" in (folder / "README.md").read_text()
+    assert describe(folder).created == before["created"]
 
 
 def test_base_of(tiny_model, tmp_path, monkeypatch):

@@ -34,6 +34,9 @@ def evaluate(
     ] = None,
     output_path: Annotated[Path | None, typer.Option(help="Folder for report, tables and figures.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of drawn splits and of the bootstrap.")] = 0,
+    record: Annotated[
+        bool, typer.Option("--record", help="Make it the score beside the model: on its own catalogue's valid or test.")
+    ] = False,
 ) -> None:
     """Score a model on labelled tracks, with intervals; against others where they are named, with what each takes."""
     from genre_lib.imports import uncollected
@@ -41,6 +44,7 @@ def evaluate(
     with uncollected("torch"):
         from genre_lib import evaluation, side_by_side
         from genre_lib.data.opening import open_catalogue
+        from genre_lib.own_score import place_to_record
 
     settings = get_settings()
     chosen = [model_folder(name, settings) for name in model] if model else [model_folder(None, settings)]
@@ -51,18 +55,23 @@ def evaluate(
         raise ConfigurationError(f"--output-path {output_path}: no folder can be made there; choose another place.")
     _require_different(chosen, "--model")
     _require_different(bases, "--compare-to")
+    if record and len(chosen) > 1:
+        raise ConfigurationError(f"--record is for the score of one model, and {len(chosen)} are named by --model.")
     catalogue = open_catalogue(existing(data_path or str(settings.fine_tune_data_path)), seed=seed)
+    own = place_to_record(chosen[0], catalogue, split) if record else None
     if len({folder.resolve() for folder in (*chosen, *bases)}) == 1:  # one model, perhaps against itself
         found = evaluation.evaluate(
             chosen[0], catalogue, split, bases[0] if bases else None, seed=seed, device=settings.device
         )
         run = _run(output_path, chosen)
-        evaluation.write(found, run=run)
+        evaluation.write(found, own, run=run)
         print_evaluation(found.metrics)
     else:
         together = side_by_side.side_by_side(chosen, catalogue, split, bases, seed=seed, device=settings.device)
         run = _run(output_path, chosen)
         side_by_side.write(together, run)
+        if own and together.evaluations:
+            evaluation.write(together.evaluations[0], own)
         _print_side_by_side(together)
     print_lines({"report": run.report})
 

@@ -185,13 +185,13 @@ def read_metrics(folder: Path) -> ModelMetrics:
     Raises:
         NoMetrics: there is none, or it cannot be read.
     """
-    again = f"`genre evaluate --model {folder.name}`"
+    again = f"fine-tuning writes one; `genre evaluate --model {folder.name}` makes a report"
     if not (folder / METRICS).is_file():
-        raise NoMetrics(f"{folder.name} was never evaluated; {again} does it.")
+        raise NoMetrics(f"{folder.name} has no evaluation beside it: {again}.")
     try:
         return parsed_metrics(folder / METRICS)
     except (OSError, ValueError, RecursionError) as error:
-        raise NoMetrics(f"The evaluation of {folder.name} cannot be read; {again} makes it anew.") from error
+        raise NoMetrics(f"The evaluation of {folder.name} cannot be read: {again}.") from error
 
 
 def parsed_metrics(path: Path) -> ModelMetrics:

@@ -96,10 +96,14 @@ def test_finetune_evaluate_and_compare_as_jobs(workplace, tiny_model):
 
     scored = workplace / "runs" / "second"
     parameters = {"model": str(workplace / "mine"), "compare_to": str(tiny_model), "run_path": str(scored)}
+    before = json.loads((workplace / "mine" / "metrics.json").read_text())
     run_notebook(NOTEBOOKS / "03_evaluate.ipynb", parameters, scored / "notebook.ipynb")
+    assert json.loads((workplace / "mine" / "metrics.json").read_text()) == before
+    run_notebook(NOTEBOOKS / "03_evaluate.ipynb", parameters | {"record": True}, scored / "notebook.ipynb")
     own = json.loads((workplace / "mine" / "metrics.json").read_text())
     assert own.pop("training")["solver"] == "adamw"  # as the first run had it, which the second cannot know
-    assert own == result(scored)["evaluation"]
+    assert own.pop("created") == before["created"]
+    assert own | {"created": own.pop("scored")} == result(scored)["evaluation"]
     assert own["split"] == "test"
     assert sum(map(sum, own["confusion"]["matrix"])) == own["tracks"]
 
