@@ -1,4 +1,4 @@
-"""Which later evaluation may stand beside a model as its own score, in place of the one that fine-tuning wrote there."""
+"""Which later evaluation may stand beside a model as its own score, where fine-tuning wrote one."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def place_to_record(model_folder: Path, catalogue: Catalogue, split: str | None)
     split = split or default_split(catalogue)
     if split not in UNHEARD:
         raise ConfigurationError(
-            f"What is recorded as a model's own score is one on valid or test tracks, and this is one on {split}, where "
-            "tracks are that it was trained on; evaluate without record, or choose another split."
+            f"What is recorded as a model's own score is one on valid or test tracks; this is one on {split}, where "
+            "tracks are that it was trained on. Evaluate without record, or choose another split."
         )
     known = read_digest(model_folder / METRICS)
     if known is None:
