@@ -63,6 +63,22 @@ def test_a_model_path_that_does_not_decide(genre, tiny_model: Path, tmp_path: Pa
     assert registry.active(get_settings()).name == "genre_classifier"
 
 
+def test_a_score_is_shown_with_what_it_is_of(genre, tiny_model: Path):
+    from genre_lib import registry
+
+    place = registry.publish(tiny_model, "mine", get_settings())
+    score = {"value": 0.8387, "low": 0.71, "high": 0.94}
+    (place / "metrics.json").write_text(
+        json.dumps({"accuracy": score, "macro_f1": score, "split": "valid", "tracks": 31})
+    )
+    listed = genre("models", "list").out
+    assert "0.839 (31 valid)" in listed and "(166 valid)" in listed  # the starter's are of other music
+    assert "scored on  31 valid\n" in genre("models", "show", "mine").out
+    (place / "metrics.json").write_text(json.dumps({"accuracy": score, "macro_f1": score, "tracks": "many"}))
+    assert "0.839 " in genre("models", "list").out
+    assert "scored on  –\n" in genre("models", "show", "mine").out
+
+
 def test_models_with_broken_scores_or_none_at_all(genre, tiny_model: Path, tmp_path: Path, monkeypatch):
     from genre_lib import registry
 

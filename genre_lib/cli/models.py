@@ -68,7 +68,8 @@ def models_show(
     print_lines({name.replace("_", " "): shown(value) for name, value in told.items()})
     accuracy, macro_f1 = score_in(metrics, "accuracy"), score_in(metrics, "macro_f1")
     if accuracy and macro_f1:
-        print_lines({"accuracy": interval(accuracy), "macro-F1": interval(macro_f1)})
+        scores = {"accuracy": interval(accuracy), "macro-F1": interval(macro_f1)}
+        print_lines(scores | {"scored on": scored_on(metrics).strip(" ()") or "–"})
 
 
 @app.command("promote")
@@ -135,6 +136,12 @@ def score_in(metrics: dict[str, Any], name: str) -> dict[str, float] | None:
     return found if whole else None
 
 
+def scored_on(metrics: dict[str, Any]) -> str:
+    """How many tracks of which split the scores are of, without which they do not compare: `` (31 valid)``."""
+    tracks, split = metrics.get("tracks"), metrics.get("split")
+    return f" ({tracks} {split})" if isinstance(tracks, int) and isinstance(split, str) else ""
+
+
 def model_row(info: ModelInfo) -> list[str]:
     accuracy = score_in(info.metrics, "accuracy")
     return [
@@ -144,7 +151,7 @@ def model_row(info: ModelInfo) -> list[str]:
         str(len(info.genres) or "–"),
         f"{info.parameters:,}",
         f"{info.size_bytes / 1e6:.1f} MB",
-        shown(accuracy and accuracy["value"]),
+        f"{shown(accuracy['value'])}{scored_on(info.metrics)}" if accuracy else "–",
         info.created,
     ]
 
