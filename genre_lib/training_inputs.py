@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ import torch
 from genre_lib import audio
 from genre_lib.cache import ArrayCache
 from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.catalogue_folder import CatalogueWarning
 from genre_lib.data.check import check
 from genre_lib.data.datamodule import FeatureRows, GenreDataModule, Store
 from genre_lib.data.embeddings import EmbeddingStore
@@ -97,17 +99,21 @@ def subclasses_of(catalogue: Catalogue, config: TrainingConfig) -> Subclasses:
 
 
 def check_catalogue(catalogue: Catalogue, config: TrainingConfig, run: Run) -> None:
-    """Say what is wrong with the catalogue, and where that was asked, listen to all of it and refuse any error."""
+    """Say what is wrong with the catalogue, and where that was asked, listen to all of it and refuse any error.
+
+    Where it was not, nothing is decoded: what was heard when splits were drawn is remembered.
+    """
     told = run.telling("tracks_checked")
     report = check(catalogue, decode=config.strict, sound=not config.without_sound, progress=told)
     kinds = pd.Series([finding.kind for finding in report.findings], dtype=str).value_counts().to_dict()
     counts = {name: len(catalogue.split(name)) for name in catalogue.splits}
-    run.event("catalogue_checked", ok=report.ok, findings=kinds, tracks=counts, genres=catalogue.genres)
     if config.strict:
         report.raise_if_errors()
-    if not report.ok:
-        worst = "; ".join(finding.message for finding in report.findings if finding.severity == "error")
-        warnings.warn(f"The catalogue's check found: {worst[:500]}", stacklevel=3)
+    places = data_path(config)
+    said = report.told(" or ".join(map(shlex.quote, map(str, [places] if isinstance(places, str | Path) else places))))
+    run.event("catalogue_checked", ok=report.ok, findings=kinds, tracks=counts, genres=catalogue.genres, said=said)
+    if said:
+        warnings.warn(said, CatalogueWarning, stacklevel=3)
 
 
 def clips_of(

@@ -16,7 +16,9 @@ from small_training import SMALL
 
 from genre_lib.clips import cut
 from genre_lib.data.catalogue import Catalogue
+from genre_lib.data.catalogue_folder import CatalogueWarning
 from genre_lib.data.catalogue_table import read
+from genre_lib.data.check import check
 from genre_lib.data.datamodule import WholeTracks
 from genre_lib.errors import (
     CatalogueInvalid,
@@ -163,6 +165,23 @@ def test_events_tell_the_run(asked):
     assert result.history["epoch"].tolist() == [1, 2]
     assert result.run.parameters()["learning_rate"] == 5e-3
     assert result.run.result()["best_epoch"] == result.best_epoch
+
+
+def test_what_is_wrong_with_the_music_is_told_once_and_nothing_is_decoded_for_it(asked, tracks, tmp_path):
+    table = tracks.tracks.copy()
+    rock, jazz = (
+        table.index[(table["genre"] == genre) & (table["split"] == "train")][0] for genre in tracks.genres[:2]
+    )
+    shutil.copy(table.loc[rock, "path"], tmp_path / "again.wav")
+    table.loc[jazz, "path"] = str(tmp_path / "again.wav")
+    doubtful = Catalogue(table)
+    check(doubtful)  # as drawing splits hears it
+    with pytest.warns(CatalogueWarning, match="The music has 1 error") as told:
+        result = fit(SCRATCH | asked | {"num_epochs": 1, "data_path": "my music"}, doubtful)
+    (said,) = [str(each.message) for each in told if each.category is CatalogueWarning]
+    assert said.endswith("genre catalogue check 'my music'")
+    assert result.run.events("catalogue_checked")[0]["said"] == said
+    assert result.run.events("catalogue_checked")[0]["findings"]["recording_under_two_genres"] == 1
 
 
 def test_the_same_seed_is_the_same_model(asked):

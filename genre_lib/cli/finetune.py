@@ -245,6 +245,8 @@ def training_progress(epochs: int) -> Iterator[Callable[[dict[str, Any]], None]]
     with progress_bar("training") as bar:
 
         def on_event(event: dict[str, Any]) -> None:
+            if event.get("kind") == "catalogue_checked" and event.get("said"):
+                say(f"warning: {event['said']}")
             if event.get("kind") != "epoch_ended":
                 return
             said = f"epoch {event['epoch']}/{epochs}: {scores(event)}"

@@ -16,7 +16,7 @@ from genre_lib.wording import counted
 
 
 class CatalogueWarning(UserWarning):
-    """Files were left out of a catalogue."""
+    """Files were left out of a catalogue, or something is wrong with it."""
 
 
 def from_folder(root: Path | str) -> Catalogue:

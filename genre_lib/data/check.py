@@ -42,8 +42,8 @@ def check(
     Args:
         catalogue: With or without splits.
         decode: Decode every file once, to find what is broken, cut off, or there twice; what an
-            earlier check decoded is remembered under ``CACHE_PATH``. Without it only files that are missing, artists,
-            tags and genre sizes are looked at.
+            earlier check decoded is remembered under ``CACHE_PATH``. Without it nothing is decoded: beside files that
+            are missing, artists, tags and genre sizes, repeats are found among the files that are remembered.
         sound: Whether there are files at all. Without, only artists and genre sizes are looked at: the tracks are
             known by the table's columns alone.
         workers: Files that are decoded side by side; as many as there are cores by default.

@@ -56,18 +56,33 @@ def listen(path: str, tag: str | None, decode: bool) -> Heard:
     try:
         if not Path(path).is_file():
             raise AudioNotFound(f"There is no file at {path}.")
-        if not decode:
-            return Heard(path, tag)
-        return hear(path, tag)
+        return hear(path, tag) if decode else remembered(path, tag)
     except AudioError as error:
         return Heard(path, tag, error=error)
 
 
+def remembered(path: str, tag: str) -> Heard:
+    """What an earlier hearing kept of a file's content, which is read and not decoded."""
+    cache = heard_before()
+    record = cache.get(key_of(path)) if cache.root.is_dir() else None
+    if record is None:
+        return Heard(path, tag)
+    known = Fingerprint.from_record(record)
+    return Heard(path, tag, known.seconds, fingerprint=known)
+
+
+def heard_before() -> ArrayCache:
+    settings = get_settings()
+    return ArrayCache(settings.cache_path / "fingerprints", settings.cache_max_bytes)
+
+
+def key_of(path: str) -> str:
+    return combine(content_digest(path), fingerprint.VERSION)
+
+
 def hear(path: str, tag: str) -> Heard:
     """Decode a file; a whole one is decoded once, and known from the cache by its content from then on."""
-    settings = get_settings()
-    cache = ArrayCache(settings.cache_path / "fingerprints", settings.cache_max_bytes)
-    key = combine(content_digest(path), fingerprint.VERSION)
+    cache, key = heard_before(), key_of(path)
     record = cache.get(key)
     if record is not None:
         known = Fingerprint.from_record(record)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.errors import CatalogueInvalid, CatalogueLeaks
+from genre_lib.wording import counted
 
 Severity = Literal["error", "warning"]
 
@@ -28,6 +29,12 @@ SEVERITIES: dict[str, Severity] = {
     "class_too_small": "warning",
 }
 """The kinds of findings, in the order in which they are told."""
+
+DOUBTED = frozenset({"artist_in_two_genres"})
+"""Warnings that training tells even where there is no error: labels that contradict each other."""
+
+LONGEST_TOLD = 300
+"""Characters of a finding in the line that training tells."""
 
 LEAKS = frozenset({"duplicate_across_splits", "artist_in_two_splits"})
 
@@ -81,6 +88,20 @@ class CheckReport:
         kind = CatalogueLeaks if any(finding.kind in LEAKS for finding in self.errors) else CatalogueInvalid
         named = " ".join(finding.message for finding in self.errors)
         raise kind(f"The catalogue should have no errors, and has {len(self.errors)}: {named}")
+
+    def told(self, place: str) -> str | None:
+        """What training says of it, in a line; None where there is nothing to say before the training.
+
+        Args:
+            place: of the catalogue, for the command that shows all.
+        """
+        worst = [finding for finding in self.findings if finding in self.errors or finding.kind in DOUBTED]
+        if not worst:
+            return None
+        counts = {"error": len(self.errors), "warning": len(self.warnings)}
+        found = " and ".join(counted(number, noun) for noun, number in counts.items() if number)
+        first = worst[0].message[:LONGEST_TOLD].rstrip(".")
+        return f"The music has {found}, first: {first}. All of them: genre catalogue check {place}"
 
     def usable(self, catalogue: Catalogue) -> Catalogue:
         """The tracks that decode.
