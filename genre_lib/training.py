@@ -9,11 +9,13 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from genre_lib.claim import claimed
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.datamodule import GenreDataModule
 from genre_lib.data.embeddings import EmbeddingStore
@@ -69,9 +71,9 @@ def fit(config: TrainingConfig | dict[str, Any], catalogue: Catalogue | None = N
     if complete is not None:
         return complete
     keep_freed()
-    with _quiet():
+    check_output(config)
+    with _quiet(), _output_claimed(config):
         seed_everything(config.seed, verbose=False)
-        check_output(config)
         tracks = catalogue if catalogue is not None else opened(config)
         genres = check_tracks(tracks, config)
         subclasses = subclasses_of(tracks, config)
@@ -89,6 +91,11 @@ def fit(config: TrainingConfig | dict[str, Any], catalogue: Catalogue | None = N
             else:
                 checkpoints, logits = _train(config, model, data, run, prepared), None
             return finish(config, model, data, run, checkpoints, began, logits)
+
+
+def _output_claimed(config: TrainingConfig) -> AbstractContextManager[None]:
+    """Let nobody else train for the same place meanwhile; processes that train together are one."""
+    return claimed(Path(config.output_path)) if config.output_path and rank() == 0 else nullcontext()
 
 
 def keep_best(config: TrainingConfig) -> Kept | None:

@@ -19,6 +19,7 @@ ROWS: list[set[str]] = [
         "working_ahead",
         "errors",
         "files",
+        "claim",
         "imports",
         "settings",
         "labels",

@@ -10,6 +10,7 @@ import pytest
 from command_line import is_error
 
 from genre_lib import jobs
+from genre_lib.claim import claimed
 from genre_lib.cli.finetune import assignments
 from genre_lib.errors import ConfigurationError, RunStopped
 from genre_lib.runs import Run
@@ -45,6 +46,13 @@ def asked(monkeypatch, notebooks: Path) -> dict:
 
     monkeypatch.setattr(jobs, "run_notebook", run)
     return parameters
+
+
+def test_a_place_that_is_trained_for_already_is_refused_before_a_run(genre, asked, tmp_path: Path):
+    with claimed(tmp_path / "o"):
+        outcome = genre("finetune", "--data-path", "synthetic", "--output-path", "o")
+    assert is_error(outcome, 1, f"Process {os.getpid()} is training a model for {tmp_path / 'o'} at present")
+    assert not asked and not list(Path(os.environ["RUNS_PATH"]).glob("*"))
 
 
 def test_finetune_passes_on_what_was_given(genre, asked, tiny_model: Path, tmp_path: Path):

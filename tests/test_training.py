@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch import LightningModule, Trainer
 from small_training import SMALL
 
+from genre_lib.claim import claimed
 from genre_lib.clips import cut
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.catalogue_folder import CatalogueWarning
@@ -356,6 +357,15 @@ def test_a_place_that_cannot_be_filled_is_refused_before_training(asked, tmp_pat
     with pytest.raises(ConfigurationError, match="no folder can be made there"):
         fit(SCRATCH | asked | {"output_path": str(tmp_path / "file" / "m")})
     assert not [*tmp_path.rglob("events.jsonl")]
+
+
+def test_a_place_that_another_training_is_for_is_refused_at_once(asked, tmp_path):
+    place = {"output_path": str(tmp_path / "m")}
+    with claimed(tmp_path / "m"), pytest.raises(ModelExists, match="is training a model"):
+        fit(SCRATCH | asked | place)
+    assert not [*tmp_path.rglob("events.jsonl")]
+    fit(SCRATCH | asked | place | {"num_epochs": 1})
+    assert (tmp_path / "m" / "config.json").is_file() and not [*tmp_path.glob(".m.*")]
 
 
 def test_a_run_is_not_overwritten(asked, tmp_path):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from genre_lib.claim import require_unclaimed
 from genre_lib.cli.console import print_lines, progress_bar, say
 from genre_lib.cli.evaluate import print_evaluation
 from genre_lib.cli.options import SYNTHETIC, BaseModelOption, DataOption, existing, get_settings
@@ -226,6 +227,8 @@ def require_free_output(config: TrainingConfig) -> None:
     place = Path(config.output_path) if config.output_path else None
     if place and not can_be_made(place):
         raise ConfigurationError(f"--output-path {place}: no folder can be made there; choose another place.")
+    if place:
+        require_unclaimed(place)
     if not place or not place.exists() or (place.is_dir() and not any(place.iterdir())):
         return
     if not (place / "config.json").is_file():
