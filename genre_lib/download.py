@@ -19,10 +19,11 @@ from genre_lib.errors import ConfigurationError, DiskFull, DownloadBusy, HubMode
 from genre_lib.files import write_whole
 from genre_lib.hub import Hub
 from genre_lib.networks.files import read_json, require_files
-from genre_lib.pretrained import INDEX, SHORT_NAMES, needed, read_config, repository, with_weights
+from genre_lib.pretrained import INDEX, needed, read_config, repository, with_weights
 from genre_lib.registry import SOURCE
 from genre_lib.remote_files import PART, RemoteFile, Snapshot
 from genre_lib.settings import Settings
+from genre_lib.short_names import SHORT_NAMES
 from genre_lib.wording import size_told
 
 REVISION = re.compile(r"[\w][\w./+-]{0,249}")

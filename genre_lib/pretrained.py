@@ -14,14 +14,7 @@ from genre_lib.errors import ConfigurationError, HubModelUnsuitable
 from genre_lib.hub import PICKLED, Hub
 from genre_lib.networks.files import CONFIG, PREPROCESSOR, WEIGHTS
 from genre_lib.remote_files import RemoteFile, Snapshot
-
-SHORT_NAMES: dict[str, str] = {
-    "ast": "MIT/ast-finetuned-audioset-10-10-0.4593",
-    "distilhubert": "ntu-spml/distilhubert",
-    "hubert": "facebook/hubert-base-ls960",
-    "wav2vec2": "facebook/wav2vec2-base",
-    "musicgen": "facebook/musicgen-small",
-}
+from genre_lib.short_names import SHORT_NAMES
 
 MUSICGEN = "musicgen"
 FAMILIES: dict[str, str] = {

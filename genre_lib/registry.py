@@ -20,6 +20,7 @@ from genre_lib.errors import ModelExists, ModelInUse, ModelInvalid, ModelNameInv
 from genre_lib.files import put_new, replace_folder, staged_folder, write_whole
 from genre_lib.networks.files import is_encoder, require_genres
 from genre_lib.settings import STARTER, Settings
+from genre_lib.short_names import SHORT_NAMES
 from genre_lib.weights import count_parameters
 
 POINTER = "active.json"
@@ -126,14 +127,22 @@ def resolve(name_or_folder: str | Path, settings: Settings) -> Path:
     """A model folder, by its name or its path.
 
     Raises:
-        ModelNotFound: neither is there.
+        ModelNotFound: neither is there; says how to get a pretrained one.
+        ModelInvalid: there is a folder of that name among the models, and no configuration in it.
     """
     name = str(name_or_folder)
     if NAME.fullmatch(name) and any(folder.name == name for folder in _folders(settings)):
         return by_name(name, settings)
     if Path(name).expanduser().is_dir():
         return Path(name).expanduser()
-    return by_name(name, settings)
+    if NAME.fullmatch(name) and (settings.models_path / name).is_dir():
+        _config(settings.models_path / name)
+    try:
+        return by_name(name, settings)
+    except ModelNotFound as error:
+        if name not in SHORT_NAMES:
+            raise
+        raise ModelNotFound(f"{error} Get it by: genre models download {name}") from error
 
 
 def active(settings: Settings) -> Path:
@@ -305,7 +314,7 @@ def _config(folder: Path) -> dict[str, Any]:
     config = _json(folder / "config.json")
     if not config:
         came = "is no JSON" if (folder / "config.json").is_file() else "is missing"
-        raise ModelInvalid(f"{folder} is no model folder: its config.json {came}. Copy or train the model anew.")
+        raise ModelInvalid(f"{folder} is no whole model folder: its config.json {came}. Copy or make the model anew.")
     return config
 
 

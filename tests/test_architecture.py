@@ -20,6 +20,7 @@ ROWS: list[set[str]] = [
         "errors",
         "files",
         "claim",
+        "short_names",
         "imports",
         "settings",
         "labels",

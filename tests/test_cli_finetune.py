@@ -48,6 +48,11 @@ def asked(monkeypatch, notebooks: Path) -> dict:
     return parameters
 
 
+def test_that_spotify_is_off_is_said_before_that_there_is_no_music(genre, asked):
+    outcome = genre("finetune", "--spotify-user", "me", "--output-path", "o")
+    assert is_error(outcome, 1, "Spotify is off until SPOTIFY_CLIENT_ID") and not asked
+
+
 def test_a_place_that_is_trained_for_already_is_refused_before_a_run(genre, asked, tmp_path: Path):
     with claimed(tmp_path / "o"):
         outcome = genre("finetune", "--data-path", "synthetic", "--output-path", "o")

@@ -52,6 +52,19 @@ def test_resolving_names_and_folders(settings, tiny_model):
         registry.resolve("other", settings)
 
 
+def test_a_pretrained_model_that_is_not_there_can_be_got(settings, tiny_model):
+    with pytest.raises(ModelNotFound, match=r"there are: .*starter\. Get it by: genre models download ast$"):
+        registry.resolve("ast", settings)
+    registry.publish(tiny_model, "ast", settings)
+    assert registry.resolve("ast", settings) == settings.models_path / "ast"
+
+
+def test_a_folder_without_its_configuration_is_not_whole(settings, tiny_model):
+    (registry.publish(tiny_model, "mine", settings) / "config.json").unlink()
+    with pytest.raises(ModelInvalid, match=r"mine is no whole model folder: its config\.json is missing"):
+        registry.resolve("mine", settings)
+
+
 @pytest.mark.parametrize("name", ["../pretrained/starter", "/etc", "", "."])
 def test_a_stranger_reaches_no_folder_elsewhere(settings, name):
     with pytest.raises(ModelNotFound):

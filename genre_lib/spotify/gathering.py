@@ -8,6 +8,7 @@ from contextlib import closing
 from typing import Protocol
 
 from genre_lib.settings import Settings
+from genre_lib.spotify.access import require_app
 from genre_lib.spotify.client import Client
 from genre_lib.spotify.collect import collect
 from genre_lib.spotify.music_folder import MusicFolder
@@ -48,6 +49,7 @@ def gather(
         LibraryEmpty, LabelsInvalid, NoAudio, CatalogueInvalid: too little comes of it; says what to do.
         SpotifyError: as Spotify answers.
     """
+    require_app(settings)
     folder = listing(music_folder(settings), watcher)
     client = Client.for_user(settings)
     with closing(Store.of(settings)) as store:
