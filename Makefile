@@ -20,14 +20,17 @@ help: ## list the targets
 
 install: $(STAMP) ## make .venv and install the package with the pinned versions
 
+# On a terminal the installers show how far they are; in a log they would fill pages.
 # uv installs in parallel, and compiles when told to, as pip does; pip takes over where uv cannot reach its index.
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "genre_lib needs Python 3.11 or newer; this is %s. Name another: make PYTHON=python3.12 …" % sys.version.split()[0] or 0)'
-	@echo "==> Making $(VENV) and installing genre_lib with the versions in constraints.txt"
+	@echo "==> Making $(VENV) and installing genre_lib with the versions in constraints.txt:"
+	@echo "    about 6 GB on disk, most of it PyTorch with its CUDA libraries; how long it takes is the network's to say"
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
-	@$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[dev,openvino]' \
-	  || $(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,openvino]'
+	@quiet=$$(test -t 2 || echo --quiet); \
+	$(BIN)/uv pip install $$quiet --compile-bytecode --python $(BIN)/python --constraint constraints.txt --editable '.[dev,openvino]' \
+	  || $(BIN)/python -m pip install $$quiet --constraint constraints.txt --editable '.[dev,openvino]'
 	@touch $@
 
 demo: $(STAMP) ## fine-tune, evaluate, promote, serve and predict once; DATA=folder for your own music
@@ -55,8 +58,9 @@ notebooks: $(STAMP) ## run every notebook on its defaults
 experiment: $(STAMP) ## fine-tune by experiments/NAME.yaml
 	@$(BIN)/genre finetune -f "experiments/$(NAME).yaml"
 
+# Root, as whom containers run, must ask for it; the server answers this machine alone either way.
 lab: $(STAMP) ## open JupyterLab on the notebooks
-	@$(BIN)/jupyter lab --notebook-dir=notebooks
+	@$(BIN)/jupyter lab --ip=127.0.0.1 --notebook-dir=notebooks $$(test "$$(id -u)" != 0 || echo --allow-root)
 
 serve: $(STAMP) ## serve the promoted model over HTTP
 	@$(BIN)/python serve.py

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from genre_lib.networks.folder import LoadedModel
 from genre_lib.networks.fusion import CATALOGUE
 from genre_lib.networks.fusion_features import FEATURES
 from genre_lib.predictions import TrackPrediction
+from genre_lib.runs import Run
 
 UNKNOWN = -1
 """Id of a genre that the model does not know."""
@@ -64,6 +66,18 @@ class Answers:
         return np.unique(self.targets[self.targets != UNKNOWN])
 
 
+Tell = Callable[[int, int], None]
+
+
+def untold(done: int, total: int) -> None:
+    """What is called where nobody asks how far it is."""
+
+
+def telling(run: Run | None, model: str) -> Tell:
+    """What tells the run, if there is one, how many tracks a model has heard."""
+    return untold if run is None else partial(run.telling("tracks_scored"), model=model)
+
+
 def match_genres(model_genres: Sequence[str], catalogue_genres: Sequence[str]) -> dict[str, int]:
     """Id of each of the catalogue's genres among the model's, by the same name, else by the same canonical name.
 
@@ -81,16 +95,20 @@ def display_name(model: LoadedModel) -> str:
     return model.folder.resolve().parent.name if in_run and model.folder else model.name or "unnamed model"
 
 
-def answer(model: LoadedModel, chosen: Catalogue, device: str) -> Answers:
+def answer(model: LoadedModel, chosen: Catalogue, device: str, tell: Tell = untold) -> Answers:
     # A score is to mean the same on every machine, whichever engine is the fastest there.
-    return answer_by(Predictor(model, device=device, engine=FLOAT32), display_name(model), chosen)
+    return answer_by(Predictor(model, device=device, engine=FLOAT32), display_name(model), chosen, tell)
 
 
-def answer_by(predictor: Predictor, name: str, chosen: Catalogue) -> Answers:
-    """What a model that is ready to predict says about the tracks, under a name."""
+def answer_by(predictor: Predictor, name: str, chosen: Catalogue, tell: Tell = untold) -> Answers:
+    """What a model that is ready to predict says about the tracks, under a name.
+
+    Args:
+        tell: called with the number of tracks heard and their total.
+    """
     genres = predictor.genres
     ids = match_genres(genres, chosen.genres)
-    predictions = predicted(predictor, chosen)
+    predictions = predicted(predictor, chosen, tell)
     silence = np.full(len(genres), np.nan)
     logits = [silence if found.logits is None else found.logits for found in predictions]
     return Answers(
@@ -102,13 +120,17 @@ def answer_by(predictor: Predictor, name: str, chosen: Catalogue) -> Answers:
     )
 
 
-def predicted(predictor: Predictor, chosen: Catalogue) -> list[TrackPrediction]:
+def predicted(predictor: Predictor, chosen: Catalogue, tell: Tell = untold) -> list[TrackPrediction]:
     """What is predicted for each track, by its file, by the catalogue's columns, or by both, as the model learned."""
     paths = chosen.tracks["path"].tolist()
     # A model of descriptors describes each track itself, whatever a catalogue may say on other scales.
     given = given_features(chosen.tracks) if predictor.beside.source == CATALOGUE else {}
     if predictor.beside.hears:
-        return list(predictor.files(paths, features=given))
+        heard = []
+        for track in predictor.files(paths, features=given):
+            heard.append(track)
+            tell(len(heard), len(paths))
+        return heard
     if not given:
         raise CatalogueInvalid(
             f"{predictor.model.name or 'The model'} learned by a catalogue's columns alone, such as "

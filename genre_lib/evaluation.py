@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from genre_lib import __version__, model_card, plots, report
-from genre_lib.answers import Answers, answer, display_name, require_something_to_score
+from genre_lib.answers import Answers, answer, display_name, require_something_to_score, telling
 from genre_lib.comparison import METRICS, PREDICTIONS, compare
 from genre_lib.comparison import sentence as comparison_sentence
 from genre_lib.data.catalogue import Catalogue
@@ -115,9 +115,9 @@ def evaluate(
     split = split or default_split(catalogue)
     chosen = tracks_of(catalogue, split)
     _note(run, "evaluation_started", model=display_name(judged), split=split, tracks=len(chosen))
-    answers = answer(judged, chosen, device)
+    answers = answer(judged, chosen, device, telling(run, display_name(judged)))
     require_something_to_score(answers, chosen)
-    other = None if base is None else answer(base, chosen, device)
+    other = None if base is None else answer(base, chosen, device, telling(run, display_name(base)))
     evaluation = score(judged, catalogue, split, chosen, answers, other, seed)
     _note(run, "evaluation_ended", model=evaluation.metrics["model"], accuracy=evaluation.metrics["accuracy"])
     return evaluation

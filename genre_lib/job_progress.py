@@ -22,10 +22,12 @@ PHASES = {
     "tracks_loaded": "preparing",
     "features_ready": "training",
     "epoch_started": "training",
+    "tracks_heard": "training",
     "batches_trained": "training",
     "epoch_ended": "training",
     "run_completed": "evaluating",
     "evaluation_started": "evaluating",
+    "tracks_scored": "evaluating",
     "evaluation_ended": "publishing",
 }
 """What a running job does after an event."""

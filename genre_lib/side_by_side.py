@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from genre_lib import __version__, costs, evaluation, plots, report
-from genre_lib.answers import Answers, answer_by, require_something_to_score
+from genre_lib.answers import Answers, answer_by, require_something_to_score, telling
 from genre_lib.comparison import compare, share_interval
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.engines.names import FLOAT32
@@ -186,7 +186,7 @@ def _answering(model: LoadedModel, name: str, chosen: Catalogue, split: str, dev
     if run is not None:
         run.event("evaluation_started", model=name, split=split, tracks=len(chosen))
     predictor = Predictor(model, device=device, engine=FLOAT32)
-    return _Rival(model, predictor, answer_by(predictor, name, chosen))
+    return _Rival(model, predictor, answer_by(predictor, name, chosen, telling(run, name)))
 
 
 def heard_by_all(rivals: Sequence[_Rival]) -> None:

@@ -50,6 +50,7 @@ def solve_head(
     run.event("epoch_started", epoch=1)
     tables, tell = (data.train, data.valid), run.telling("batches_trained")
     embeddings = track_embeddings(built.model, tables, data.store, config.accelerator, tell)
+    run.event("tracks_heard", tracks=len(embeddings))
     train, valid = embeddings[: len(data.train)], embeddings[len(data.train) :]
     examples = Examples(train, torch.tensor(data.train.targets), torch.tensor(track_weights(config, data)))
     start = Head.of(network)

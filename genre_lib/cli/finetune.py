@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from genre_lib.claim import require_unclaimed
-from genre_lib.cli.console import print_lines, progress_bar, say
+from genre_lib.cli.console import print_lines, say
 from genre_lib.cli.evaluate import print_evaluation
 from genre_lib.cli.options import SYNTHETIC, BaseModelOption, DataOption, existing, get_settings
+from genre_lib.cli.training_progress import training_progress
 from genre_lib.errors import ConfigurationError, ModelExists, RunNotFound, RunStopped
 from genre_lib.files import can_be_made
 
@@ -84,7 +84,7 @@ def finetune(
     require_music(config)
     run = Run(config.run_path) if config.run_path else Run.create(settings.runs_path, config.name or run_name(fields))
     run.prepared().write_parameters(config.model_dump())  # before the notebook does, so that any stop can be resumed
-    with training_progress(config.num_epochs) as on_event, stopped_by_sigterm():
+    with training_progress(config.num_epochs, config.solver == "lbfgs") as on_event, stopped_by_sigterm():
         try:
             run_notebook(notebook, fields | {"run_path": str(run.path)}, run.notebook, on_event=on_event)
         except RunStopped as error:
@@ -239,31 +239,6 @@ def require_free_output(config: TrainingConfig) -> None:
 
 def run_name(fields: dict[str, Any]) -> str:
     return Path(fields.get("output_path") or "finetune").name
-
-
-@contextlib.contextmanager
-def training_progress(epochs: int) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """A bar over the epochs where standard error is a terminal, and a line for each epoch where it is not."""
-    terminal = sys.stderr.isatty()
-    with progress_bar("training") as bar:
-
-        def on_event(event: dict[str, Any]) -> None:
-            if event.get("kind") == "catalogue_checked" and event.get("said"):
-                say(f"warning: {event['said']}")
-            if event.get("kind") != "epoch_ended":
-                return
-            said = f"epoch {event['epoch']}/{epochs}: {scores(event)}"
-            bar(event["epoch"], epochs, said)
-            if not terminal:
-                say(said)
-
-        yield on_event
-
-
-def scores(event: dict[str, Any]) -> str:
-    names = {"train_loss": "train loss", "valid_loss": "valid loss"}
-    names |= {"valid_accuracy": "valid accuracy", "valid_macro_f1": "valid macro-F1"}
-    return ", ".join(f"{label} {event[name]:.3f}" for name, label in names.items() if event.get(name) is not None)
 
 
 def stopped_early(trained: int, asked: int, patience: int) -> str:
