@@ -148,3 +148,27 @@ def test_names_of_files_cannot_command_the_terminal(genre, music: Path):
     (music / "esc\x1b[31mred\n.wav").write_bytes((music / "a.wav").read_bytes())
     out = genre("predict", music).out
     assert "\x1b" not in out and "esc\\x1b[31mred\\n.wav" in out
+
+
+@pytest.mark.parametrize(
+    "name, begins", [("p.png", b"\x89PNG"), ("p.svg", b"<?xml"), ("p.pdf", b"%PDF"), ("P.PNG", b"\x89PNG")]
+)
+def test_a_track_is_drawn_as_the_ending_says(genre, music: Path, tmp_path: Path, name: str, begins: bytes):
+    outcome = genre("predict", music / "deep", "--timeline", "--figure", tmp_path / name)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert (tmp_path / name).read_bytes().startswith(begins)
+    assert "b.wav" in outcome.out and not list(tmp_path.glob(".*"))
+
+
+def test_a_track_without_its_timeline_is_drawn_as_bars(genre, music: Path, tmp_path: Path):
+    assert genre("predict", music / "a.wav", "--top-k", 2, "--figure", tmp_path / "bars.svg").code == 0
+    assert "<!-- confidence -->" in (tmp_path / "bars.svg").read_text()
+
+
+def test_what_cannot_be_drawn_is_refused_before_the_work(genre, music: Path, tmp_path: Path):
+    song = music / "a.wav"
+    assert is_error(genre("predict", song, "--figure", tmp_path / "p.gif"), 2, ".png, .svg, .pdf")
+    assert is_error(genre("predict", music, "--figure", tmp_path / "p.png"), 2, "one track, and 3 are named")
+    assert is_error(genre("predict", song, "--figure", tmp_path / "no" / "p.png"), 2, "there is no folder")
+    assert genre("predict", music / "broken.mp3", "--figure", tmp_path / "p.png").code == 1
+    assert not (tmp_path / "p.png").exists()

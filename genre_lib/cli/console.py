@@ -89,20 +89,24 @@ def sink(output: Path | None, errors: str = UNWRITABLE) -> Iterator[TextIO]:
         raise ConfigurationError(f"--output {output} cannot be written ({error.strerror}); choose another.") from error
 
 
-def require_writable(output: Path) -> None:
-    """Refuse before the work what could not be written after it, or what no table should be written over."""
+def require_writable(output: Path, option: str = "--output") -> None:
+    """Refuse before the work what could not be written after it, or what no table should be written over.
+
+    Args:
+        option: that it was given by.
+    """
     from genre_lib.audio import AUDIO_SUFFIXES
 
     folder = output.absolute().parent
     if output.suffix.lower() in AUDIO_SUFFIXES:
-        raise ConfigurationError(f"--output is the file to write the rows to, and {output} is named as audio.")
+        raise ConfigurationError(f"{option} is the file to write the rows to, and {output} is named as audio.")
     if output.is_dir():
-        raise ConfigurationError(f"--output expects a file, and {output} is a folder.")
+        raise ConfigurationError(f"{option} expects a file, and {output} is a folder.")
     if output.exists() and not output.stat().st_mode & 0o222:
-        raise ConfigurationError(f"--output {output} is there and may only be read; choose another.")
+        raise ConfigurationError(f"{option} {output} is there and may only be read; choose another.")
     is_device = output.exists() and not output.is_file()
     if not is_device and not (folder.is_dir() and can_be_made(output)):
-        raise ConfigurationError(f"--output {output}: there is no folder {folder} that can be written to.")
+        raise ConfigurationError(f"{option} {output}: there is no folder {folder} that can be written to.")
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 import typer
 
 from genre_lib.cli.console import require_writable, say, sink
+from genre_lib.cli.figure import drawn, require_drawable
 from genre_lib.cli.options import EngineOption, ModelOption, get_settings, model_folder
 from genre_lib.cli.rows import RowFormat, clock, find_all, format_of, names_in, with_progress
 from genre_lib.cli.track_table import TrackTable
@@ -43,6 +44,10 @@ def predict(
     ] = None,
     output: Annotated[Path | None, typer.Option(help="File to write, in place of standard output.")] = None,
     timeline: Annotated[bool, typer.Option("--timeline", help="The genre over the length of a track, too.")] = False,
+    figure: Annotated[
+        Path | None,
+        typer.Option(help="Draw one track as PNG, SVG or PDF, by the ending; over its length with --timeline."),
+    ] = None,
     features: Annotated[
         Path | None,
         typer.Option(help="CSV with path and Spotify's audio features; without PATH its tracks are predicted."),
@@ -64,10 +69,13 @@ def predict(
     known = known_features(features)
     files, absent = find_all(paths) if paths else ([Path(path) for path in known], [])
     total = len(files) + len(absent)
+    if figure:
+        require_drawable(figure, total)
     with sink(output, names_in(format)) as file:
         write = {"table": write_table, "jsonl": write_jsonl, "csv": write_csv}[format.value]
         quiet = format is not RowFormat.table and output is None and sys.stdout.isatty()
         found = predicted(files, absent, folder, timeline, settings, known)
+        found = drawn(found, figure, top_k) if figure else found
         failed = write(file, with_warnings(found, total, quiet), top_k)
     if output:
         say(f"{counted(total, 'track')}: {output}")

@@ -88,10 +88,14 @@ def to_png(figure: Figure, dpi: int = DPI) -> bytes:
 
 
 def save(figure: Chart, path: Path) -> Path:
-    """Write the figure as a PNG for print and slides; the folder is made."""
+    """Write the figure for print and slides, as the path's ending says: PNG, SVG or PDF; the folder is made."""
+    kind = path.suffix.lower().lstrip(".")
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.part")
-    aside.write_bytes(figure.print_png)
+    if kind == "png":
+        aside.write_bytes(figure.print_png)
+    else:
+        figure.savefig(aside, format=kind)
     return aside.replace(path)
 
 
