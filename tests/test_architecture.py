@@ -35,7 +35,7 @@ ROWS: list[set[str]] = [
     {
         *("data.catalogue", "data.catalogue_folder", "data.catalogue_source", "data.catalogue_table", "data.tags"),
         *("data.check", "data.check_findings", "data.check_hearing", "data.check_report"),
-        *("data.splits", "data.fingerprint", "data.generated", "data.opening"),
+        *("data.spellings", "data.splits", "data.fingerprint", "data.generated", "data.opening"),
         *("data.synthetic", "data.synthetic_sounds", "data.synthetic_tracks"),
         "networks.*",
         *("engines", "engines.engine", "engines.machine", "engines.report", "engines.compiled", "engines.making"),

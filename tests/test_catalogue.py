@@ -129,6 +129,43 @@ def test_a_genre_s_spelling_is_ours_but_its_meaning_the_user_s(tmp_path: Path, n
     assert read(table(tmp_path, f"path,genre\n1.mp3,{name}\n")).genres == [expected]
 
 
+def test_what_is_read_otherwise_than_it_stands_is_known(tmp_path: Path, song: Callable):
+    text = "path,genre,split\n1.mp3,Hip-Hop,dev\n2.mp3,hip hop,Train\n3.mp3,K-Pop,\n4.mp3,jazz,test\n"
+    assert read(table(tmp_path, text)).spellings.told() == (
+        "Read otherwise than it stands there: Hip-Hop and hip hop as one genre, hiphop; K-Pop as k pop; "
+        "the split dev as valid."
+    )
+    for name in ("Rock", "ROCK", "jazz", "empty"):
+        song(f"music/{name}/1.wav") if name != "empty" else (tmp_path / "music" / name).mkdir()
+    assert from_folder(tmp_path / "music").spellings.told() == (
+        "Read otherwise than it stands there: ROCK and Rock as one genre, rock."
+    )
+    tagged = {"1": "Indie Rock", "2": "Rock", "3": "jazz"}
+    paths = [song(f"tagged/{name}.wav", TCON=genre) for name, genre in tagged.items()]
+    assert "Indie Rock and Rock as one genre, rock" in (from_tags(paths[0].parent).spellings.told() or "")
+
+
+def test_of_many_names_that_are_read_otherwise_some_are_told(tmp_path: Path):
+    rows = "".join(f"{number}.mp3,Genre-{number:02}\n" for number in range(11))
+    told = read(table(tmp_path, f"path,genre\n{rows}")).spellings.told() or ""
+    assert told.endswith("; Genre-07 as genre 07; and 3 more.")
+
+
+def test_a_table_as_it_is_read_back_says_nothing_of_spellings(tmp_path: Path):
+    written = read(table(tmp_path, "path,genre,split\n1.mp3,Hip-Hop,dev\n2.mp3,K-Pop,train\n")).write(
+        tmp_path / "b.csv"
+    )
+    assert read(written).spellings.told() is None
+
+
+def test_hidden_folders_of_music_are_named(tmp_path: Path, song: Callable):
+    for name in ("jazz", "rock", ".later"):
+        song(f"music/{name}/1.wav")
+    (tmp_path / "music" / ".trash").mkdir()
+    with pytest.warns(CatalogueWarning, match=r"hidden, and left out, though audio is in them: \.later\.$"):
+        assert from_folder(tmp_path / "music").genres == ["jazz", "rock"]
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -136,7 +173,11 @@ def test_a_genre_s_spelling_is_ours_but_its_meaning_the_user_s(tmp_path: Path, n
         ("path;artist\n1.mp3;Ann\n", r"genre is missing, came: path, artist"),
         ("path,genre\n", "holds no track"),
         ("", "comma-separated values"),
-        ("path,genre\n1.mp3,rock\n2.mp3,\n", r"needs a genre; it is empty in 1 of 2 rows, first in row 2 \(.*2.mp3"),
+        (
+            "path,genre\n1.mp3,rock\n2.mp3,\n",
+            r"needs a genre; it is empty for 1 of 2, first on line 3 of the file \(.*2.mp3",
+        ),
+        ('path,genre\n"a\nb.mp3",rock\n\n  \n2.mp3,\n', r"first on line 6 of the file \(.*2.mp3"),
         ("path,genre\n,rock\n", "needs a path"),
         ("path,genre,split\n1.mp3,rock,holdout\n", r"'holdout', first for .*1.mp3"),
         ("path,genre\n1.mp3,rock\n./1.mp3,jazz\n", r"each file once; 1 came twice.*1.mp3"),

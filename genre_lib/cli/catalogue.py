@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from genre_lib.cli.console import print_table, progress_bar, require_writable, say, shown, write_text
+from genre_lib.cli.catalogue_build import catalogue_build
+from genre_lib.cli.console import print_table, progress_bar, require_writable, say, write_text
 from genre_lib.cli.generate import (
     BatchOption,
     DeviceOption,
@@ -35,41 +36,12 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Make, check, review and fill up the table of tracks to train on.", no_args_is_help=True)
 
 
-class How(StrEnum):
-    """Ways to read a source of music."""
-
-    auto = "auto"
-    folder = "folder"
-    tags = "tags"
-    csv = "csv"
-
-
 class CheckFormat(StrEnum):
     table = "table"
     jsonl = "jsonl"
 
 
-@app.command("build")
-def catalogue_build(
-    source: Annotated[str, typer.Argument(help="A folder of music, a CSV, or 'synthetic'.")],
-    output: Annotated[Path, typer.Option(help="The CSV to write.")],
-    how: Annotated[How, typer.Option("--from", help="How to read the source.")] = How.auto,
-    seed: Annotated[int, typer.Option(min=0, max=2**31, help="Of the splits that are drawn.")] = 0,
-) -> None:
-    """Write the table of a source's tracks, with splits."""
-    from genre_lib.data.catalogue_source import build, open_one
-    from genre_lib.data.opening import split
-
-    require_writable(output)
-    found = open_one(source) if how is How.auto else build(source, how.value)  # type: ignore[arg-type]
-    if not found.has_splits:
-        with progress_bar("listening for repeats") as bar:
-            found = split(found, seed, lambda done, total: bar(done, total))
-    found.write(output)
-    summary = found.summary()
-    print_table(["genre", *summary.columns], ([str(genre), *map(shown, row)] for genre, *row in summary.itertuples()))
-    size = f"{counted(len(found), 'track')} of {counted(len(found.genres), 'genre')}"
-    say(f"{size}: {output}. What is wrong with them: genre catalogue check.")
+app.command("build")(catalogue_build)
 
 
 @app.command("check")

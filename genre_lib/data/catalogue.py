@@ -9,13 +9,14 @@ beside them where they are known, and any other column is kept as it came.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from genre_lib import labels
 from genre_lib.data.generated import are_generated, rows_of
+from genre_lib.data.spellings import Spellings
 from genre_lib.data.splits import SPLITS
 from genre_lib.data.tags import TAGS
 from genre_lib.errors import CatalogueInvalid
@@ -26,6 +27,9 @@ SPLIT_ALIASES = {"training": "train", "val": "valid", "validation": "valid", "de
 
 REQUIRED = ("path", "genre")
 COLUMNS = ("path", "genre", "artist", "split", "source")
+AS_NAMED = "surrogateescape"
+"""How names of files are written, which may be any bytes."""
+
 RENAMED = {"seconds": "duration"}
 """Other names that tables use for a column of ours."""
 
@@ -40,6 +44,8 @@ class Catalogue:
     """
 
     tracks: pd.DataFrame
+    spellings: Spellings = field(default_factory=Spellings)
+    """How the source spelt genres and splits, where it was just read."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tracks", normalise(self.tracks))
@@ -117,12 +123,16 @@ class Catalogue:
     def write(self, csv_path: Path | str) -> Path:
         """Write the table whole; paths below the table's folder are written relative to it, others absolute."""
         csv_path = Path(csv_path).expanduser().absolute()
-        table = self.tracks.copy()
-        table["path"] = [portable(Path(path), csv_path.parent) for path in table["path"]]
         csv_path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(csv_path, newline="", errors="surrogateescape") as file:  # names of files may be any bytes
-            table.to_csv(file, index=False)
+        with whole_file(csv_path, newline="", errors=AS_NAMED) as file:
+            file.write(self.to_csv(csv_path.parent).decode(errors=AS_NAMED))
         return csv_path
+
+    def to_csv(self, folder: Path) -> bytes:
+        """The table as it is written into a folder."""
+        table = self.tracks.copy()
+        table["path"] = [portable(Path(path), folder) for path in table["path"]]
+        return table.to_csv(index=False, lineterminator="\n").encode(errors=AS_NAMED)
 
 
 def concatenate(catalogues: Sequence[Catalogue]) -> Catalogue:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from genre_lib import audio, labels
 from genre_lib.data.catalogue import Catalogue, genre_name
+from genre_lib.data.spellings import Spellings, spelt
 from genre_lib.data.tags import read_tags
 from genre_lib.errors import CatalogueInvalid, CatalogueNotFound
 from genre_lib.files import name_as_text
@@ -31,6 +32,7 @@ def from_folder(root: Path | str) -> Catalogue:
     root = existing_folder(root)
     folders = sorted(folder for folder in root.iterdir() if folder.is_dir() and not folder.name.startswith("."))
     found = {folder: audio.find(folder) for folder in folders}
+    hidden = [each for each in root.iterdir() if each.is_dir() and each.name.startswith(".") and audio.find(each)]
     loose = [path for path in audio.find(root) if path.parent == root]
     rows = [
         {"path": str(path), "genre": genre_name(name_as_text(folder.name)), "source": name_as_text(root.name)}
@@ -42,7 +44,11 @@ def from_folder(root: Path | str) -> Catalogue:
     if loose:
         warn(f"{len(loose)} audio files directly in {root} belong to no genre folder and are left out, first "
              f"{loose[0].name}.")  # fmt: skip
-    return Catalogue(pd.DataFrame(rows))
+    if hidden:
+        names = ", ".join(sorted(folder.name for folder in hidden))
+        warn(f"Folders whose names begin with a dot are hidden, and left out, though audio is in them: {names}.")
+    given = [name_as_text(folder.name) for folder, paths in found.items() if paths]
+    return Catalogue(pd.DataFrame(rows), Spellings(spelt(given, map(genre_name, given))))
 
 
 def from_tags(root: Path | str) -> Catalogue:
@@ -65,7 +71,8 @@ def from_tags(root: Path | str) -> Catalogue:
     require_two_genres(root, tagged, [])
     if len(tagged) < len(rows):
         warn(f"{len(rows) - len(tagged)} of {len(rows)} audio files in {root} have no genre tag and are left out.")
-    return Catalogue(pd.DataFrame(tagged))
+    table = pd.DataFrame(tagged)
+    return Catalogue(table, Spellings(spelt(table["tag_genre"], table["genre"])))
 
 
 def warn(message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from genre_lib import audio
-from genre_lib.data.catalogue import Catalogue, genre_name, require_columns, text
+from genre_lib.data.catalogue import REQUIRED, Catalogue, genre_name, require_columns, text
+from genre_lib.data.spellings import Spellings, spelt
 from genre_lib.errors import CatalogueInvalid, CatalogueNotFound, first_line
 from genre_lib.files import is_text, name_as_text
 
@@ -38,14 +40,17 @@ def read(csv_path: Path | str) -> Catalogue:
     try:
         table = parse(csv_path)
         table["path"] = text(table["path"]).map(lambda path: resolve(path, csv_path.parent))
-        table["genre"] = text(table["genre"]).map(genre_name)
+        given = table.assign(genre=text(table["genre"]), split=text(table["split"]) if "split" in table else "")
+        table["genre"] = given["genre"].map(genre_name)
+        require_filled(table, csv_path)
         if "source" not in table:
             table["source"] = name_as_text(csv_path.parent.name)
-        catalogue = Catalogue(table)
+        tracks = Catalogue(table).tracks
     except CatalogueInvalid as error:
         raise CatalogueInvalid(f"{csv_path} cannot be used. {error}") from error
-    refuse_repeats(catalogue.tracks, csv_path)
-    return catalogue
+    refuse_repeats(tracks, csv_path)
+    spellings = Spellings(spelt(given["genre"], tracks["genre"]), spelt(given["split"], tracks["split"]))
+    return Catalogue(tracks, spellings)
 
 
 def parse(csv_path: Path) -> pd.DataFrame:
@@ -58,8 +63,7 @@ def parse(csv_path: Path) -> pd.DataFrame:
 def as_text(csv_path: Path) -> pd.DataFrame:
     """Any table as text, header names folded to lower case."""
     content = csv_path.read_bytes()
-    header = next(iter(content.decode("utf-8-sig", "surrogateescape").splitlines()), "")
-    separator = max(",;\t", key=header.count)
+    separator = separator_of(content.decode("utf-8-sig", "surrogateescape"))
     reading: dict[str, Any] = {"encoding": "utf-8-sig", "encoding_errors": "surrogateescape"}
     try:
         table = pd.read_csv(csv_path, sep=separator, dtype=str, keep_default_na=False, **reading)
@@ -83,6 +87,35 @@ def require_utf8(content: bytes, table: pd.DataFrame, folder: Path) -> None:
             raise CatalogueInvalid(
                 f"It should be text in UTF-8; {error.reason} at byte {error.start}. Save it as UTF-8 CSV."
             ) from error
+
+
+def require_filled(table: pd.DataFrame, csv_path: Path) -> None:
+    """Refuse a table with a track that has no path or no genre, and say on which line it stands."""
+    for name in REQUIRED:
+        empty = table.index[table[name] == ""]
+        if len(empty):
+            raise CatalogueInvalid(
+                f"Every track needs a {name}; it is empty for {len(empty)} of {len(table)}, first on line "
+                f"{line_of(csv_path, int(empty[0]))} of the file ({table['path'][empty[0]] or 'no path'})."
+            )
+
+
+def line_of(csv_path: Path, row: int) -> int:
+    """The line, from one, on which a row of the table begins, from zero; a cell may hold breaks of lines."""
+    content = csv_path.read_bytes().decode("utf-8-sig", "surrogateescape")
+    reader = csv.reader(io.StringIO(content, newline=""), delimiter=separator_of(content))
+    begins, lines = 1, []
+    for cells in reader:
+        if "".join(cells).strip() or len(cells) > 1:  # pandas passes over blank lines
+            lines.append(begins)
+        begins = reader.line_num + 1
+    return lines[row + 1]
+
+
+def separator_of(content: str) -> str:
+    """What parts the cells of a table, by its header."""
+    header = next(iter(content.splitlines()), "")
+    return max(",;\t", key=header.count)
 
 
 def resolve(path: str, folder: Path) -> str:
