@@ -65,12 +65,15 @@ class Audio:
     @property
     def warning(self) -> str | None:
         """What to tell a person about a truncated track, or None."""
-        if not self.truncated:
-            return None
-        return (
-            f"{self.name} claims {self.claimed_duration:.2f} s, but only {self.duration:.2f} s could be decoded: "
-            "it is damaged or was cut off. Fetch or export it again."
-        )
+        return cut_off(self.name, self.claimed_duration, self.duration) if self.truncated else None
+
+
+def cut_off(name: str, claimed: float | None, decoded: float) -> str:
+    """What to tell a person about a track of which clearly fewer seconds were decoded than it claims."""
+    return (
+        f"{name} claims {claimed:.2f} s, but only {decoded:.2f} s could be decoded: "
+        "it is damaged or was cut off. Fetch or export it again."
+    )
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,15 @@ class TrackDescriptors:
     code: str | None = None
     """The error's name for machines, such as ``not_audio``."""
 
+    @property
+    def warning(self) -> str | None:
+        """That the file is damaged, in a sentence, or None."""
+        return self.features and self.features.warning(self.path)
+
     def to_json(self) -> dict[str, Any]:
-        """The row of a JSON file: path, features and error."""
-        return {"path": self.path, "features": self.features and self.features.to_json(), "error": self.error}
+        """The row of a JSON file: path, features, error, and a warning where there is one."""
+        row = {"path": self.path, "features": self.features and self.features.to_json(), "error": self.error}
+        return row | ({"warning": self.warning} if self.warning else {})
 
 
 def cached_file(

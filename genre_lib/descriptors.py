@@ -11,7 +11,7 @@ a library and not for comparing with numbers from elsewhere.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,10 @@ import numpy as np
 from genre_lib.analysis import character, loudness, rhythm, tonality
 from genre_lib.analysis.rhythm import TempoCandidate
 from genre_lib.analysis.spectrum import MEL_RATE, RATE, mel
-from genre_lib.audio import Limits, Source, load
+from genre_lib.audio import Limits, Source, cut_off, load
 from genre_lib.errors import EmptyAudio
 
-ANALYSIS_VERSION = "2"
+ANALYSIS_VERSION = "3"
 """Part of every cached entry's name; raised when the same audio would be described otherwise."""
 
 PITCH_CLASSES = ("C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B")
@@ -66,15 +66,25 @@ class Descriptors:
     """Estimate, 0 to 1: it moves as speech does, at the pace of syllables and with gaps."""
     liveness: float
     """Estimate, 0 to 1: the quiet moments are full of sound, as in a room with people."""
+    claimed_duration: float | None = None
+    """Seconds that a damaged file states, of which clearly fewer could be decoded; None for a whole one."""
 
     @property
     def key_name(self) -> str | None:
         """Such as ``A minor``; None where nothing has a pitch."""
         return None if self.key < 0 else f"{PITCH_CLASSES[self.key]} {'major' if self.mode else 'minor'}"
 
+    def warning(self, name: str = "the audio") -> str | None:
+        """What to tell a person about a damaged file of that name, or None."""
+        return None if self.claimed_duration is None else cut_off(name, self.claimed_duration, self.duration)
+
     def to_json(self) -> dict[str, Any]:
-        """Every field under its name, the candidates as objects with ``tempo`` and ``strength``."""
-        return asdict(self) | {"tempo_candidates": [asdict(candidate) for candidate in self.tempo_candidates]}
+        """Every field under its name, the candidates as objects with ``tempo`` and ``strength``.
+
+        ``claimed_duration`` is left out where there is none.
+        """
+        found = asdict(self) | {"tempo_candidates": [asdict(candidate) for candidate in self.tempo_candidates]}
+        return {name: value for name, value in found.items() if value is not None}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> Descriptors:
@@ -87,8 +97,10 @@ class Descriptors:
         return cls(**values | {"tempo_candidates": candidates})
 
 
-NUMBERS = tuple(field.name for field in fields(Descriptors) if field.name != "tempo_candidates")
-"""The descriptors that are a single number each."""
+NUMBERS = tuple(
+    field.name for field in fields(Descriptors) if field.name not in ("tempo_candidates", "claimed_duration")
+)
+"""The descriptors that are a single number each, and say something of every track."""
 
 
 @dataclass(frozen=True)
@@ -158,13 +170,14 @@ def curves(waveform: np.ndarray, sample_rate: int) -> Curves:
 
 
 def analyze_file(path: Source, limits: Limits | None = None) -> Descriptors:
-    """Describe a path, bytes or an open file; of a truncated one, what can be decoded.
+    """Describe a path, bytes or an open file; of a truncated one, what can be decoded, and what it claims.
 
     Raises:
         AudioError: one of its kinds, such as NotAudio.
     """
     audio = load(path, RATE, limits=limits, on_truncated="ignore")
-    return analyze(audio.waveform, RATE)
+    found = analyze(audio.waveform, RATE)
+    return replace(found, claimed_duration=audio.claimed_duration) if audio.truncated else found
 
 
 def _samples(waveform: np.ndarray, sample_rate: int) -> np.ndarray:

@@ -39,6 +39,17 @@ def test_jsonl_has_every_row(music: Path, capsys: pytest.CaptureFixture):
     assert captured.err == "2 of 3 could not be described.\n"
 
 
+def test_a_damaged_file_is_told_once_and_described(music: Path, capsys: pytest.CaptureFixture):
+    whole = (music / "a.wav").read_bytes()
+    (music / "a.wav").write_bytes(whole[: len(whole) // 2])
+    for format in ("table", "csv", "jsonl"):
+        assert run(music / "a.wav", "--format", format) == 0
+        captured = capsys.readouterr()
+        assert captured.err.startswith(f"warning: {music / 'a.wav'} claims 8.00 s, but only 4.00 s could be decoded")
+        assert captured.err.count("\n") == 1
+    assert json.loads(captured.out)["warning"] == captured.err.removeprefix("warning: ").rstrip("\n")
+
+
 def test_csv_into_a_file_named_so(music: Path, tmp_path: Path):
     assert run(music / "a.wav", "--output", tmp_path / "rows.csv") == 0
     (row,) = csv.DictReader((tmp_path / "rows.csv").open())

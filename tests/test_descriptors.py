@@ -131,6 +131,19 @@ def test_a_file_is_its_waveform(song: Path):
     assert analyze_file(song.read_bytes()) == found
 
 
+def test_a_damaged_file_keeps_what_it_claims_and_is_remembered_so(song: Path, settings: Settings):
+    whole = song.read_bytes()
+    assert analyze_file(song).warning() is None and "claimed_duration" not in analyze_file(song).to_json()
+    song.write_bytes(whole[: len(whole) // 2])
+    said = "it claims 6.00 s, but only 3.00 s could be decoded: it is damaged or was cut off. Fetch or export it again."
+    for _ in range(2):
+        found = cached_file(song, settings)
+        assert (found.claimed_duration, found.warning("it")) == (pytest.approx(6, abs=0.01), said)
+        assert Descriptors.from_json(json.loads(json.dumps(found.to_json()))) == found
+    (row,) = analyze_files([song], settings=settings)
+    assert row.warning == row.to_json()["warning"] == found.warning(str(song))
+
+
 def test_a_file_that_is_none_raises(song: Path, tmp_path: Path):
     with pytest.raises(NotAudio):
         analyze_file(b"no audio at all")

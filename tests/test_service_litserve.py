@@ -17,11 +17,12 @@ from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
 
 from genre_lib.service import loop, status
 from genre_lib.service.analysis_api import AnalysisAPI
+from genre_lib.service.analyze import Features
 from genre_lib.service.api import GenreAPI, WorkerAPI
 from genre_lib.service.app import create_server
 from genre_lib.service.limits import MIB, STREAMS
 from genre_lib.service.loop import PatientLoop
-from genre_lib.service.messages import Answer, PredictRequest, refusal
+from genre_lib.service.messages import Answer, PredictRequest, TrackRequest, refusal
 from genre_lib.service.server import GenreServer
 from genre_lib.service.status import WorkerStatus
 from genre_lib.settings import Settings, get_settings
@@ -179,6 +180,16 @@ def test_work_is_remembered_until_memory_was_given_back(settings: Settings, tmp_
     assert not api.worked
     assert api.predict([]) == []
     assert api.worked
+
+
+def test_a_damaged_track_is_described_with_a_warning(settings: Settings, tmp_path: Path, tone, write_wav):
+    whole = write_wav(tmp_path / "laid_down", tone(4.0)).read_bytes()
+    (tmp_path / "laid_down").write_bytes(whole[: len(whole) // 2])
+    api = AnalysisAPI(settings.model_copy(update={"cache_path": tmp_path / "cache"}), tmp_path)
+    api.setup("cpu")
+    answer = api.answer(TrackRequest(tmp_path / "laid_down", "song.wav"))
+    assert answer.content["warning"].startswith("song.wav claims 4.00 s, but only 2.00 s could be decoded")
+    assert Features.model_validate(answer.content).claimed_duration == pytest.approx(4, abs=0.01)
 
 
 @pytest.mark.parametrize(("seconds", "code"), [(59.0, 0), (61.0, 1)])

@@ -44,7 +44,7 @@ def analyze(
     quiet = format is not RowFormat.table and output is None and sys.stdout.isatty()
     with sink(output, names_in(format)) as file:
         write = {"table": write_table, "jsonl": write_jsonl, "csv": write_csv}[format.value]
-        failed = write(file, with_progress(described(files, absent), total, "analysing", quiet))
+        failed = write(file, with_warnings(with_progress(described(files, absent), total, "analysing", quiet)))
     if output:
         say(f"{counted(total, 'track')}: {output}")
     if failed:
@@ -59,6 +59,14 @@ def described(files: list[Path], absent: list[tuple[Path, AudioError]]) -> Itera
     yield from analyze_files(files, settings=get_settings())
     for path, error in absent:
         yield TrackDescriptors(str(path), error=str(error), code=error.code)
+
+
+def with_warnings(tracks: Iterable[TrackDescriptors]) -> Iterator[TrackDescriptors]:
+    """The tracks, and their warnings meanwhile."""
+    for track in tracks:
+        if track.warning:
+            say(f"warning: {track.warning}")
+        yield track
 
 
 def write_jsonl(file: TextIO, tracks: Iterable[TrackDescriptors]) -> int:

@@ -63,7 +63,9 @@ class AnalysisAPI(WorkerAPI):
         """The descriptors of one track, or why there are none."""
         self.busy_since = time.monotonic()
         try:
-            return Answer(200, self.describe(request.path, self.settings, on_looked=count).to_json())
+            found = self.describe(request.path, self.settings, on_looked=count)
+            warning = found.warning(request.filename)
+            return Answer(200, found.to_json() | ({"warning": warning} if warning else {}))
         except Exception as error:
             return refusal(error, request)
         finally:

@@ -83,6 +83,8 @@ class Features(Schema):
     instrumentalness: float = Field(ge=0, le=1, description="Estimate: nothing moves as a voice does.")
     speechiness: float = Field(ge=0, le=1, description="Estimate: it moves as speech does.")
     liveness: float = Field(ge=0, le=1, description="Estimate: the quiet moments are full of sound.")
+    claimed_duration: float | None = Field(None, description="Only of a damaged file: seconds that it states.")
+    warning: str | None = Field(None, description="Only where there is one: that the file was cut off.")
 
 
 @router.post(
