@@ -18,7 +18,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from genre_lib.data.generated import generator_of
 from genre_lib.registry import source_of
-from genre_lib.training_rules import FULL, LORA, STEPPED
+from genre_lib.training_rules import LORA, idle
 
 FILE = "README.md"
 TEMPLATES = Path(__file__).parent / "templates"
@@ -124,9 +124,7 @@ def training(parameters: Mapping[str, Any]) -> dict[str, Any]:
     """What of a training run's parameters a card tells; a head that was solved for took no steps. Empty for others."""
     if "init" not in parameters:
         return {}
-    solved, method = parameters.get("solver") == "lbfgs", parameters.get("method")
-    idle = {*(STEPPED if solved else ()), *(LORA if method != "lora" else ()), *(FULL if method != "full" else ())}
-    named = [name for name in TRAINING if name not in idle]
+    named = [name for name in TRAINING if name not in idle(parameters)]
     return {name: parameters[name] for name in named if parameters.get(name) not in (None, {}, [])}
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from genre_lib import plots, side_by_side_tables
+from genre_lib.training_rules import idle
 from genre_lib.wording import counted, number, percent, points
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -48,7 +49,7 @@ def render(
         metrics: the content of ``metrics.json``.
         tracks: a row for each track with ``path``, ``genre``, ``predicted``, ``confidence``, ``right``, ``error``.
         figures: by name; known names have captions.
-        parameters: what the run was asked; a table at the end.
+        parameters: what the run was asked; a table at the end has those that it used.
         beside: of several models: the content of :class:`genre_lib.side_by_side.SideBySide`.
     """
     wrong = tracks[tracks["right"].eq(False)].sort_values("confidence", ascending=False)
@@ -64,7 +65,7 @@ def render(
             worst=wrong.head(WORST).to_dict("records"),
             wrong=len(wrong),
             failed=tracks[tracks["error"].notna()].to_dict("records"),
-            parameters=parameters or {},
+            parameters=used(parameters or {}),
         )
     )
 
@@ -112,6 +113,13 @@ def plain(value: Any) -> str:
     if value is None or value == "":
         return "–"
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def used(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What a run was asked, without what is empty or off, and without what it did not look at."""
+    unused = idle(parameters)
+    said = {name: value for name, value in parameters.items() if name not in unused}
+    return {name: value for name, value in said.items() if value is not False and value not in (None, "", {}, [], ())}
 
 
 def _differs(metrics: Mapping[str, Any]) -> bool:

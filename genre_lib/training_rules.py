@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from genre_lib.augmentation import Augmentation
@@ -19,6 +20,26 @@ LORA = ("lora_rank", "lora_alpha", "lora_dropout", "lora_targets")
 
 FULL = ("layer_decay", "unfreeze_every")
 """Fields that are for ``method='full'`` alone."""
+
+
+SOLVED = ("head_penalty", "start_tags")
+"""Fields that are for ``solver='lbfgs'`` alone."""
+
+BESIDE = ("audio_dropout", "features_dropout", "features_learning_rate", "feature_network")
+"""Fields that are for features beside the sound, or in its place."""
+
+
+def idle(parameters: Mapping[str, Any]) -> set[str]:
+    """Fields that a training with these parameters does not look at; none where they are those of another notebook."""
+    if "init" not in parameters:
+        return set()
+    solved, method = parameters.get("solver") == "lbfgs", parameters.get("method")
+    return {
+        *(STEPPED if solved else SOLVED),
+        *(LORA if method != "lora" else ()),
+        *(FULL if method != "full" else ()),
+        *(BESIDE if parameters.get("features") in (None, "none") else ()),
+    }
 
 
 def contradictions(config: Any) -> list[str]:

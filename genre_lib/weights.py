@@ -14,15 +14,20 @@ HEADER_BYTES = 8 * 1024**2
 """The most that a file may say of its tensors; a large transformer's takes a tenth of a MiB."""
 
 
+STATISTICS = (".running_mean", ".running_var", ".num_batches_tracked")
+"""Endings of what a batch norm counts and does not learn; it is in the files, and is no parameter."""
+
+
 def count_parameters(folder: Path) -> int:
-    """Numbers in a folder's weights, by the files' headers alone.
+    """Parameters in a folder's weights, by the files' headers alone.
 
     Raises:
         ModelInvalid: there are no weights, or they are cut off, or no safetensors.
     """
     weights = list(folder.glob("*.safetensors"))
     try:
-        count = sum(math.prod(entry["shape"]) for path in weights for entry in tensors(path))
+        found = [(name, entry) for path in weights for name, entry in tensors(path).items()]
+        count = sum(math.prod(entry["shape"]) for name, entry in found if not name.endswith(STATISTICS))
     except (OSError, ValueError, struct.error, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ModelInvalid(f"{folder} holds weights that cannot be read. Copy or train the model anew.") from error
     if not weights:
@@ -30,8 +35,8 @@ def count_parameters(folder: Path) -> int:
     return count
 
 
-def tensors(path: Path) -> list[dict[str, Any]]:
-    """The tensors' entries of a file's header.
+def tensors(path: Path) -> dict[str, dict[str, Any]]:
+    """The tensors' entries of a file's header, by their names.
 
     Raises:
         ValueError: the file ends before they do, or its header is too long to be one.
@@ -42,8 +47,8 @@ def tensors(path: Path) -> list[dict[str, Any]]:
         if length > HEADER_BYTES:
             raise ValueError("no header")
         header = json.loads(file.read(length))
-    found = [entry for name, entry in header.items() if name != "__metadata__"]
-    if size < 8 + length + max((entry["data_offsets"][1] for entry in found), default=0):
+    found = {name: entry for name, entry in header.items() if name != "__metadata__"}
+    if size < 8 + length + max((entry["data_offsets"][1] for entry in found.values()), default=0):
         raise ValueError("cut off")
     return found
 

@@ -40,7 +40,7 @@ def test_listing_counts_by_the_files(settings, tiny_model):
     assert (mine.name, starter.name, mine.active, starter.active) == ("mine", "starter", False, True)
     assert mine.genres == list(network.config.id2label.values())
     assert mine.kind == "genre_cnn"
-    assert mine.parameters == sum(value.numel() for value in network.state_dict().values())
+    assert mine.parameters == sum(value.numel() for value in network.parameters())
     assert mine.size_bytes > mine.parameters * 4
     assert mine.metrics["accuracy"]["value"] == 0.5
 

@@ -140,3 +140,18 @@ def test_what_the_calibration_error_is_by_chance_is_told_beside_it(metrics, trac
 def test_a_base_that_knows_none_of_the_genres(metrics, tracks):
     html = report.render(metrics | {"comparison": {"model": "base", "tracks": 0, "difference": None}}, tracks, {})
     assert "base knows none of these genres" in html
+
+
+def test_only_parameters_that_the_run_used_are_listed(metrics, tracks):
+    from genre_lib.training_config import TrainingConfig
+
+    solved = TrainingConfig(solver="lbfgs", freeze="backbone", num_epochs=1, name="mine").model_dump()
+    found = report.used(solved)
+    assert {"solver": "lbfgs", "freeze": "backbone", "name": "mine", "seed": 0}.items() <= found.items()
+    absent = {"learning_rate", "batch_size", "lora_rank", "features_dropout", "layer_decay", "overwrite", "output_path"}
+    assert not absent & found.keys() and len(found) < 25
+    stepped = report.used(TrainingConfig(method="lora", num_epochs=3).model_dump())
+    assert {"learning_rate", "lora_rank", "num_epochs"} <= stepped.keys() and "head_penalty" not in stepped
+    assert report.used({"model": "mine", "split": None, "learning_rate": 1}) == {"model": "mine", "learning_rate": 1}
+    page = report.render(metrics, tracks, {}, solved)
+    assert "<th>freeze</th>" in page and "<th>learning_rate</th>" not in page

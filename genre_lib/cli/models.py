@@ -15,6 +15,7 @@ from genre_lib.cli.download import download
 from genre_lib.cli.options import ListFormat, ListFormatOption, get_settings, warn_where_overruled
 from genre_lib.cli.tune import tune
 from genre_lib.errors import ModelNotFound
+from genre_lib.wording import amount, size
 
 if TYPE_CHECKING:
     from genre_lib.registry import ModelInfo
@@ -149,8 +150,8 @@ def model_row(info: ModelInfo) -> list[str]:
         info.name,
         info.kind,
         str(len(info.genres) or "–"),
-        f"{info.parameters:,}",
-        f"{info.size_bytes / 1e6:.1f} MB",
+        amount(info.parameters),
+        size(info.size_bytes),
         f"{shown(accuracy['value'])}{scored_on(info.metrics)}" if accuracy else "–",
         info.created,
     ]
