@@ -37,7 +37,7 @@ class TrackDescriptors:
     @property
     def warning(self) -> str | None:
         """That the file is damaged, in a sentence, or None."""
-        return self.features and self.features.warning(self.path)
+        return self.features.warning(self.path) if self.features else None
 
     def to_json(self) -> dict[str, Any]:
         """The row of a JSON file: path, features, error, and a warning where there is one."""

@@ -25,6 +25,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 STARTER = REPOSITORY / "pretrained" / "genre_classifier"
 """The model that is shipped; it has its name whatever ``MODEL_PATH`` says."""
 
+EXPECTED = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+"""What is expected of a setting that cannot be read, by pydantic's name for it."""
+
 EMPTY_LIFTS = ("rate_limit", "rate_limit_predictions", "rate_limit_changes", "rate_limit_failed_keys")
 """Settings that mean something where they are left empty: no limit. Any other one is then as if it were not there."""
 
@@ -170,6 +173,15 @@ def of_option(name: str, fault: str, given: object) -> str:
     return f"--{name.replace('_', '-')}: {fault[:1].lower()}{fault[1:]}{came}."
 
 
+def fault_of(error: Any) -> str:
+    """One of pydantic's errors in our words; what came is shown where a number, or true or false, was expected."""
+    name, kind = str(error["loc"][0]), error["type"].removesuffix("_parsing")
+    if kind not in EXPECTED:
+        return error["msg"].removeprefix("Value error, ")
+    example = "" if kind == "bool" else f", such as {Settings.model_fields[name].default}"
+    return f"expected {EXPECTED[kind]}{example}, and got {error['input']!r}"
+
+
 def get_settings(**overrides: object) -> Settings:
     """Read the settings anew.
 
@@ -182,7 +194,7 @@ def get_settings(**overrides: object) -> Settings:
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
-        told = [(".".join(map(str, e["loc"])), e["msg"].removeprefix("Value error, ")) for e in error.errors()]
+        told = [(".".join(map(str, each["loc"])), fault_of(each)) for each in error.errors()]
         if options := [of_option(name, fault, overrides[name]) for name, fault in told if name in overrides]:
             raise ConfigurationError(" ".join(options)) from error
         faults = "; ".join(f"{name.upper()}: {fault}" for name, fault in told)

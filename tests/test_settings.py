@@ -25,9 +25,16 @@ def test_a_changed_environment_is_seen(monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_bad_value_is_named(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setenv("PORT", "eighty")
-    with pytest.raises(ConfigurationError, match=r"PORT: .*integer"):
-        get_settings()
+    for name, given, said in (
+        ("PORT", "eighty", "expected a whole number, such as 8000, and got 'eighty'"),
+        ("CACHE_MAX_BYTES", "lots", "expected a whole number, such as 21474836480, and got 'lots'"),
+        ("MAX_AUDIO_SECONDS", "1 h", "expected a number, such as 3600, and got '1 h'"),
+        ("TAG_SOURCES", "maybe", "expected true or false, and got 'maybe'"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setenv(name, given)
+            with pytest.raises(ConfigurationError, match=rf"cannot be used\. {name}: {said}\.$"):
+                get_settings()
 
 
 def test_a_bad_option_is_named_as_one(monkeypatch: pytest.MonkeyPatch):
