@@ -194,6 +194,16 @@ def test_music_that_cannot_be_split_is_refused_before_a_run_begins(genre, asked,
     assert "cannot_be_split" in outcome.out
 
 
+def test_a_genre_that_will_be_called_otherwise_is_told_before_the_training(
+    genre, asked, tmp_path: Path, tone, write_wav
+):
+    rows = [f"{write_wav(tmp_path / f'{n}.wav', tone())},{kind},train\n" for n, kind in enumerate(("K-Pop", "jazz"))]
+    (tmp_path / "tracks.csv").write_text("path,genre,split\n" + "".join(rows))
+    outcome = genre("finetune", "--data-path", tmp_path / "tracks.csv", "--output-path", tmp_path / "mine")
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.count("Read otherwise than it stands there: K-Pop as k pop.\n") == 1
+
+
 def test_finetuning_without_music_says_how_to_name_it(genre, tmp_path: Path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert is_error(genre("finetune", "--output-path", "models/mine"), 2, "Name your music by --data-path")

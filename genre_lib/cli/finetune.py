@@ -220,6 +220,8 @@ def require_music(config: TrainingConfig) -> None:
             )
         if len(places) == 1:
             require_splits(catalogue)
+        if told := catalogue.spellings.told():
+            say(told)
 
 
 def require_free_output(config: TrainingConfig) -> None:
