@@ -1,7 +1,8 @@
-"""What the README says to type is typed, on a small collection; what takes minutes has tests of its own."""
+"""What the README and its pages say to type is typed, on a small collection; what takes minutes has its own tests."""
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import shutil
@@ -13,7 +14,13 @@ import pytest
 
 from genre_lib.settings import REPOSITORY
 
+DOCS = REPOSITORY / "docs"
 README = (REPOSITORY / "README.md").read_text()
+PAGES = [
+    README,
+    *((DOCS / f"{name}.md").read_text() for name in ("finetuning", "results", "serving", "spotify", "troubleshooting")),
+]
+"""What is read by people who type what they read; the README first."""
 ELSEWHERE = {
     "make": "installs, or runs this suite",
     "source": "a shell's own",
@@ -26,6 +33,7 @@ ELSEWHERE = {
     "genre predict --features": "tests/test_soundless.py, with a model of features alone",
     "genre spotify": "tests/integration/test_serve_spotify.py, with a Spotify on this machine",
     "genre models tune": "tests/test_engine_tuning.py",
+    "genre models download": "tests/test_download.py, from a hub on this machine",
     "genre models import": "tests/test_musicnn.py, without the package that this needs",
     "papermill": "tests/integration/test_notebooks.py",
     "python": "benchmarks, which take minutes",
@@ -33,7 +41,7 @@ ELSEWHERE = {
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return [block for page in PAGES for block in re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)]
 
 
 def commands() -> list[str]:
@@ -82,6 +90,33 @@ def test_every_python_example_runs(code: str, user_folder: Path, environment: No
 
 
 def test_every_linked_file_is_there():
-    linked = re.findall(r"\]\((?!http)([^)#]+)\)", README)
-    assert linked
-    assert not [path for path in linked if not (REPOSITORY / path).exists()]
+    pages = [REPOSITORY / "README.md", *DOCS.glob("*.md")]
+    linked = [(page, path) for page in pages for path in re.findall(r"\]\((?!http)([^)#\s]+)[^)]*\)", page.read_text())]
+    assert {page.name for page, _ in linked} >= {"README.md", "finetuning.md", "serving.md", "troubleshooting.md"}
+    assert not [(page.name, path) for page, path in linked if not (page.parent / path).exists()]
+
+
+def test_the_readme_begins_with_what_is_needed_first():
+    first = README[README.index("## Quick start") : README.index("![A prediction")]
+    assert len(first.rstrip().splitlines()) <= 15
+    for command in ("make install", "genre predict", "genre finetune", "genre serve"):
+        assert command in first
+    assert len(README.splitlines()) < 220
+
+
+def test_the_errors_that_troubleshooting_names_are_those_of_the_code():
+    table = re.findall(r"^\| (`.*?) \|", (DOCS / "troubleshooting.md").read_text(), re.MULTILINE)
+    named = [text for cell in table for text in re.findall(r"`([^`]+)`", cell) if not text.startswith("genre:")]
+    assert len(table) == 10
+    said = "\n".join(sentences())
+    pieces = [piece for text in named for piece in re.split("…|\\.{3}", text) if len(piece.strip()) > 3]
+    assert pieces and not [piece for piece in pieces if piece.strip() not in said]
+
+
+def sentences() -> list[str]:
+    """Texts of the package's sources, as one where they are written in several; what is filled in is left out."""
+    trees = [ast.parse(path.read_text()) for path in (REPOSITORY / "genre_lib").rglob("*.py")]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    whole = [node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    filled = [node for node in nodes if isinstance(node, ast.JoinedStr)]
+    return whole + ["…".join(str(v.value) for v in f.values if isinstance(v, ast.Constant)) for f in filled]
