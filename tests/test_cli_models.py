@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 from command_line import is_error
@@ -93,3 +95,26 @@ def test_models_with_broken_scores_or_none_at_all(genre, tiny_model: Path, tmp_p
     assert genre("models", "list").err == "There is no model: MODEL_PATH is nowhere, and MODELS_PATH is nobody.\n"
     os.mkfifo(tmp_path / "pipe")
     assert is_error(genre("models", "import", tmp_path / "pipe"), 1, "no such file")
+
+
+def test_removing_is_asked_in_a_terminal_and_not_in_a_script(genre, tiny_model: Path, tmp_path: Path):
+    from genre_lib import registry
+
+    def typed(text: bytes, *options: str) -> tuple[int, str]:
+        keyboard, terminal = os.openpty()
+        os.write(keyboard, text)
+        command = [sys.executable, "-m", "genre_lib", "models", "remove", "mine", *options]
+        ended = subprocess.run(command, stdin=terminal, capture_output=True, text=True, timeout=120, check=False)
+        os.close(keyboard)
+        os.close(terminal)
+        return ended.returncode, ended.stdout
+
+    place = registry.publish(tiny_model, "mine", get_settings())
+    code, out = typed(b"n\n")
+    assert code == 130 and f"Delete {place}? [y/N]" in out and place.is_dir()
+    code, out = typed(b"y\n")
+    assert code == 0 and out.endswith("mine is removed.\n") and not place.exists()
+    registry.publish(tiny_model, "mine", get_settings())
+    assert typed(b"", "--yes") == (0, "mine is removed.\n") and not place.exists()
+    registry.publish(tiny_model, "mine", get_settings())
+    assert genre("models", "remove", "mine").out == "mine is removed.\n"
