@@ -25,8 +25,8 @@ def serving_temperature(logits: np.ndarray, targets: np.ndarray, *, seed: int = 
     """The fitted temperature where tracks that it was not fitted on are likelier by it, and 1 where they are not.
 
     A temperature is fitted to the likelihood, and so it is judged by it, cross-fitted (Stone 1974); the calibration
-    error is too much chance on a few dozen tracks to decide anything. It is a choice for the record, not a free gain: a
-    network that is a little too sure is left so where its tracks are too few to show it.
+    error is too much chance on a few dozen tracks to decide anything. That spares networks that are right as often as
+    they say; one that is much too sure is sometimes left so by a dozen tracks, which are too few to show it.
 
     Args:
         logits: float [tracks, classes].

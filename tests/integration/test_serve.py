@@ -171,7 +171,7 @@ def is_error(response: httpx.Response, status: int, code: str) -> bool:
 
 def test_it_says_where_it_serves_and_what(server: Server):
     assert f"Serving tiny ({server.health()['model']['version']}) at {server.url}" in server.log
-    assert httpx.get(f"{server.url}/models").json()["models"][0]["name"] == "tiny"
+    assert httpx.get(f"{server.url}/models").json()["models"][1]["name"] == "tiny"
 
 
 def test_a_good_file(server: Server, wav: bytes):
