@@ -35,7 +35,7 @@ PHASES = {
 STEPS = frozenset({"library_fetched", "tracks_matched", "tracks_checked", "tracks_described", "tracks_loaded"})
 """Events that say how far a step of the preparation is."""
 
-HIDDEN = frozenset({"pid", "host", "model_folder"})
+HIDDEN = frozenset({"pid", "host", "model_folder", "see"})
 """Fields of events that are of no concern to a client."""
 
 ABSOLUTE_PATH = re.compile(r"(?<![\w./:])/(?:[^\s/'\"]+/)+([^\s/'\"]*)")

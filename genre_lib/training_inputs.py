@@ -110,10 +110,13 @@ def check_catalogue(catalogue: Catalogue, config: TrainingConfig, run: Run) -> N
     if config.strict:
         report.raise_if_errors()
     places = data_path(config)
-    said = report.told(" or ".join(map(shlex.quote, map(str, [places] if isinstance(places, str | Path) else places))))
-    run.event("catalogue_checked", ok=report.ok, findings=kinds, tracks=counts, genres=catalogue.genres, said=said)
+    named = [shlex.quote(str(place)) for place in ([places] if isinstance(places, str | Path) else places)]
+    said, see = report.told(), f"All of them: genre catalogue check {' or '.join(named)}"
+    run.event(
+        "catalogue_checked", ok=report.ok, findings=kinds, tracks=counts, genres=catalogue.genres, said=said, see=see
+    )
     if said:
-        warnings.warn(said, CatalogueWarning, stacklevel=3)
+        warnings.warn(f"{said} {see}", CatalogueWarning, stacklevel=3)
 
 
 def clips_of(

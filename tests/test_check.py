@@ -63,14 +63,11 @@ def test_what_was_heard_before_is_known_without_decoding(song: Callable[..., Pat
 
 def test_training_tells_errors_and_labels_that_contradict_each_other_in_a_line():
     findings = [Finding("recording_under_two_genres", "a and b are one.", []), Finding("duplicate", "c is twice.", [])]
-    told = CheckReport(findings, 4, 1.0).told("tracks.csv")
-    assert (
-        told
-        == "The music has 1 error and 1 warning, first: a and b are one. All of them: genre catalogue check tracks.csv"
-    )
-    assert CheckReport(findings[1:], 4, 1.0).told("tracks.csv") is None
+    told = CheckReport(findings, 4, 1.0).told()
+    assert told == "The music has 1 error and 1 warning, first: a and b are one."
+    assert CheckReport(findings[1:], 4, 1.0).told() is None
     twice = [*findings[1:], Finding("artist_in_two_genres", "Ann stands in jazz (1) and rock (1).", [])]
-    assert "The music has 2 warnings, first: Ann stands in" in (CheckReport(twice, 4, 1.0).told("tracks.csv") or "")
+    assert "The music has 2 warnings, first: Ann stands in" in (CheckReport(twice, 4, 1.0).told() or "")
 
 
 def test_everything_is_found_at_once(song: Callable[..., Path], tmp_path: Path):

@@ -40,7 +40,7 @@ def asked(monkeypatch, notebooks: Path) -> dict:
 
     def run(notebook, given, output, *, on_event) -> None:
         parameters.update(given)
-        on_event({"kind": "catalogue_checked", "ok": False, "said": "The music has 1 error, first: a is b."})
+        on_event({"kind": "catalogue_checked", "ok": False, "said": "It has 1 error.", "see": "So."})
         on_event({"kind": "epoch_ended", "epoch": 1, "train_loss": 0.5, "valid_accuracy": 0.75})
         Run(given["run_path"]).write_result({"model_folder": "the/model"})
 
@@ -71,7 +71,7 @@ def test_finetune_passes_on_what_was_given(genre, asked, tiny_model: Path, tmp_p
     assert asked["base_model"] == str(tiny_model)
     assert Path(asked["run_path"]).parent == Path(os.environ["RUNS_PATH"])
     assert "epoch 1/3: train loss 0.500, valid accuracy 0.750" in outcome.err
-    assert outcome.err.count("warning: The music has 1 error, first: a is b.\n") == 1
+    assert outcome.err.count("warning: It has 1 error. So.\n") == 1
     assert "the/model" in outcome.out
 
 

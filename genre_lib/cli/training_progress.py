@@ -65,7 +65,7 @@ def training_progress(
 
         def on_event(event: dict[str, Any]) -> None:
             if event.get("kind") == "catalogue_checked" and event.get("said"):
-                say(f"warning: {event['said']}")
+                say(f"warning: {event['said']} {event['see']}")
             step = step_of(event, epochs, solved)
             if step is not None:
                 show(step)

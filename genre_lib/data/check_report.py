@@ -89,19 +89,15 @@ class CheckReport:
         named = " ".join(finding.message for finding in self.errors)
         raise kind(f"The catalogue should have no errors, and has {len(self.errors)}: {named}")
 
-    def told(self, place: str) -> str | None:
-        """What training says of it, in a line; None where there is nothing to say before the training.
-
-        Args:
-            place: of the catalogue, for the command that shows all.
-        """
+    def told(self) -> str | None:
+        """What training says of it, in a line; None where there is nothing to say before the training."""
         worst = [finding for finding in self.findings if finding in self.errors or finding.kind in DOUBTED]
         if not worst:
             return None
         counts = {"error": len(self.errors), "warning": len(self.warnings)}
         found = " and ".join(counted(number, noun) for noun, number in counts.items() if number)
         first = worst[0].message[:LONGEST_TOLD].rstrip(".")
-        return f"The music has {found}, first: {first}. All of them: genre catalogue check {place}"
+        return f"The music has {found}, first: {first}."
 
     def usable(self, catalogue: Catalogue) -> Catalogue:
         """The tracks that decode.
