@@ -24,6 +24,7 @@ from rich.console import Console
 from genre_lib import registry
 from genre_lib.cli import show_warning
 from genre_lib.cli.console import interval
+from genre_lib.cli.training_progress import training_progress
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.opening import open_catalogue
 from genre_lib.errors import GenreLibError, RunFailed
@@ -90,7 +91,8 @@ def finetune(data_path: str, settings: Settings) -> Run:
         "run_path": str(run.path),
         "output_path": "",
     }
-    run_notebook(settings.notebooks_path / "02_finetune.ipynb", parameters, run.notebook, on_event=tell)
+    with training_progress(parameters["num_epochs"]) as on_event:
+        run_notebook(settings.notebooks_path / "02_finetune.ipynb", parameters, run.notebook, on_event=on_event)
     return run
 
 
@@ -180,15 +182,6 @@ def show(answer: dict[str, Any]) -> None:
     for row in answer["predictions"][:5]:
         bar = "█" * round(30 * row["confidence"])
         console.print(f"  {row['genre']:<12} {row['confidence']:6.1%} {bar}")
-
-
-def tell(event: dict[str, Any]) -> None:
-    """One line an epoch."""
-    if event.get("kind") == "epoch_ended":
-        console.print(
-            f"  epoch {event['epoch']}: train loss {event['train_loss']:.3f}, "
-            f"valid accuracy {event['valid_accuracy']:.2f}, {event['seconds']:.0f} s"
-        )
 
 
 def step(title: str) -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 import pytest
 
+from genre_lib.cli.rows import with_progress
 from genre_lib.cli.training_progress import step_of, training_progress
 
 EVENTS = [
@@ -58,3 +62,16 @@ def test_steps_of_a_training_by_epochs():
     assert step is not None and step.line == "training, batches of this epoch: 3 of 40"
     assert step_of({"kind": "epoch_started", "epoch": 1}, epochs=2) is None
     assert step_of({"kind": "checkpoint_saved"}, epochs=2) is None
+
+
+def test_a_bar_of_tracks_knows_their_number_at_once(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    ours, terminal = os.openpty()
+    with os.fdopen(terminal, "w") as file:
+        monkeypatch.setattr(sys, "stderr", file)
+        assert list(with_progress(iter(()), 7, "predicting", quiet=False)) == []
+        file.flush()
+        shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "predicting" in shown and "0/7" in shown

@@ -113,6 +113,8 @@ def require_writable(output: Path, option: str = "--output") -> None:
 def progress_bar(title: str, quiet: bool = False, total: int | None = None) -> Iterator[Callable[..., None]]:
     """A bar on standard error, where that is a terminal; called with what is done, the total, and perhaps a text.
 
+    A total of 0 is none: the bar goes to and fro.
+
     Args:
         total: where it is known before anything is done.
     """
@@ -120,14 +122,16 @@ def progress_bar(title: str, quiet: bool = False, total: int | None = None) -> I
         yield lambda *_: None
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[far]}"), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=total)
+        task = progress.add_task(title, total=total, far=f"0/{total}" if total else "")
 
         def advance(done: int, total: int, text: str | None = None) -> None:
-            progress.update(task, completed=done, total=total, description=text or title)
+            far = f"{done}/{total}" if total else ""
+            progress.tasks[0].total = total or None  # update() would leave the one before: None changes nothing there
+            progress.update(task, completed=done, description=text or title, far=far)
 
         yield advance
 

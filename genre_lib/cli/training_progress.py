@@ -57,7 +57,7 @@ def training_progress(
 
         def show(step: Step) -> None:
             nonlocal said, last
-            bar(step.done, step.total or 1, step.text)
+            bar(step.done, step.total, step.text)
             now = time.monotonic()
             if not terminal and (step.text != said or now - last >= every):
                 say(step.line)
@@ -67,7 +67,9 @@ def training_progress(
             if event.get("kind") == "catalogue_checked" and event.get("said"):
                 say(f"warning: {event['said']} {event['see']}")
             step = step_of(event, epochs, solved)
-            if step is not None:
+            if step is not None and event["kind"] == "epoch_ended":
+                say(step.line)  # on a terminal, too: it stays above the bar
+            elif step is not None:
                 show(step)
 
         if not terminal:
