@@ -157,9 +157,20 @@ def active(settings: Settings) -> Path:
             return by_name(name, settings)
         except ModelNotFound as error:
             raise ModelNotFound(f"{error} It was promoted; promote another by `genre models promote NAME`.") from error
+    return base(None, settings).resolve()
+
+
+def base(name: str | Path | None, settings: Settings) -> Path:
+    """Folder of the model that a training starts from: the one named, or else ``settings.model_path``.
+
+    Raises:
+        ModelNotFound, ModelInvalid: as :func:`resolve`; or what ``MODEL_PATH`` names is not there.
+    """
+    if name:
+        return resolve(name, settings)
     if not settings.model_path.is_dir():
         raise ModelNotFound(f"MODEL_PATH is {settings.model_path}, and there is no model folder there.")
-    return settings.model_path.resolve()
+    return settings.model_path
 
 
 def overruled(settings: Settings) -> str | None:

@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from genre_lib import metrics
+from genre_lib import metrics, registry
 from genre_lib.clips import probabilities
 from genre_lib.data.catalogue import Catalogue
 from genre_lib.data.check import check
@@ -28,7 +28,6 @@ from genre_lib.errors import CatalogueInvalid, ConfigurationError
 from genre_lib.models.classifier import inverse_frequency
 from genre_lib.models.probe import Examples, Head, best_penalty, solve, split_by_group, started
 from genre_lib.networks.files import is_plain
-from genre_lib.registry import resolve
 from genre_lib.settings import get_settings
 from genre_lib.training_config import TrainingConfig
 from genre_lib.training_defaults import completed, has_linear_head
@@ -150,7 +149,7 @@ def _hear(config: TrainingConfig, music: Catalogue, built: Built, progress: Prog
 def _config(base_model: str | None) -> TrainingConfig:
     """How ``genre finetune`` solves for a head on this base model."""
     settings = get_settings()
-    base = resolve(base_model, settings) if base_model else settings.model_path
+    base = registry.base(base_model, settings)
     plain = is_plain(base)
     if plain and not has_linear_head(base):
         raise ConfigurationError(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from genre_lib import registry
@@ -45,8 +44,8 @@ def build(config: TrainingConfig, genres: list[str], subclasses: Subclasses) -> 
         _check_clip(model)
         return Built(model, [])
     settings = get_settings()
-    source = registry.resolve(config.base_model, settings) if config.base_model else settings.model_path
-    require_method(config.method, Path(source), bool(config.lora_targets))
+    source = registry.base(config.base_model, settings)
+    require_method(config.method, source, bool(config.lora_targets))
     model = folder.load_base(source)
     from_tags = config.solver == "lbfgs" and is_tagger(model.network)
     if config.start_tags and not from_tags:

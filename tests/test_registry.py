@@ -180,6 +180,9 @@ def test_a_starter_that_is_not_there_is_named(settings, tmp_path):
     moved = settings.model_copy(update={"model_path": tmp_path / "nope"})
     with pytest.raises(ModelNotFound, match=r"MODEL_PATH is .*nope"):
         registry.active(moved)
+    with pytest.raises(ModelNotFound, match=r"MODEL_PATH is .*nope"):
+        registry.base(None, moved)
+    assert registry.base("starter", settings) == registry.base(None, settings) == settings.model_path
 
 
 @pytest.mark.parametrize(

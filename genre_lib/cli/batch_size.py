@@ -47,8 +47,7 @@ def batch_size(
     fields |= {"method": method.value} if method else {}
     fields |= {"base_model": base_model} if base_model else {}
     if fields.get("init") != "scratch":
-        named = fields.get("base_model") or settings.model_path
-        fields["base_model"] = str(registry.resolve(named, settings).resolve())
+        fields["base_model"] = str(registry.base(fields.get("base_model"), settings).resolve())
     fields = fields if experiment else with_defaults(fields)
     config = possible(checked(fields, settings.notebooks_path / "02_finetune.ipynb"))
     found = fit_batch(config, most, tell)

@@ -157,8 +157,7 @@ def with_places(fields: dict[str, Any], settings: Settings) -> dict[str, Any]:
 
     fields = dict(fields)
     if fields.get("init") != "scratch":
-        named = fields.get("base_model") or settings.model_path
-        fields["base_model"] = str(registry.resolve(named, settings).resolve())
+        fields["base_model"] = str(registry.base(fields.get("base_model"), settings).resolve())
     places = fields.get("data_path") or str(settings.fine_tune_data_path)
     if not fields.get("data_path") and not settings.fine_tune_data_path.exists():
         raise ConfigurationError(
