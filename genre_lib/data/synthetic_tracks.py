@@ -103,7 +103,7 @@ def electronic(score: Score) -> np.ndarray:
 
 def hiphop(score: Score) -> np.ndarray:
     """Slow swung drums with room between them, a long sub bass, a sparse dark chord."""
-    rate, track, swing = score.sample_rate, silence(score), 0.62
+    rate, track, swing = score.sample_rate, silence(score), score.random.uniform(0.54, 0.7)
     boom, crack = kick(rate, low=42, seconds=0.4), snare(rate, score.random, tone=170)
     tick = noise_hit(rate, score.random, 0.015, bright=True)
     syncopation = score.random.choice([1.62, 2.62, 3.0])
@@ -118,10 +118,10 @@ def hiphop(score: Score) -> np.ndarray:
         for note in score.chord(bar):
             tone = harmonics(hertz(note, 3), score.beat, rate, 3 - score.brightness, most=6)
             place(track, tone * swell(len(tone), rate, 0.01, 0.3), (bar + 1 + swing) * score.beat, rate, 0.35)
-        for beat in score.random.choice(8, size=2, replace=False) / 2:
+        for beat in score.random.choice(8, size=3, replace=False) / 2:  # so that no two tracks pass for one recording
             note = score.random.choice(score.chord(bar)) + 12
             tone = harmonics(hertz(note, 3), score.beat, rate, 2.5 - score.brightness, most=6)
-            place(track, tone * swell(len(tone), rate, 0.02, 0.4), (bar + beat) * score.beat, rate, 0.25)
+            place(track, tone * swell(len(tone), rate, 0.02, 0.7), (bar + beat) * score.beat, rate, 0.55)
     return track
 
 
