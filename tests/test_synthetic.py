@@ -128,3 +128,9 @@ def test_rhythm_tells_electronic_from_classical():
         return float(onsets[:-lag] @ onsets[lag:] / (onsets @ onsets))
 
     assert pulse("electronic") > pulse("classical") + 0.2
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_no_track_passes_for_another(tmp_path: Path, seed: int):
+    made = read(synthetic.make(tmp_path / "music", seed=seed) / "catalogue.csv")
+    assert check(made).findings == []
