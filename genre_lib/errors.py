@@ -81,6 +81,10 @@ class ModelInvalid(ModelError):
     """The folder holds no audio classifier that can be loaded safely."""
 
 
+class NoActiveModel(ModelError):
+    """The model that answers where none is named cannot be loaded; another is to be activated."""
+
+
 class ModelInUse(ModelError):
     """The model is served at present, or belongs to the package."""
 

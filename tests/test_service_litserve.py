@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import queue
@@ -15,10 +16,11 @@ from service_fakes import client_of
 from starlette.formparsers import MultiPartParser
 from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
 
+from genre_lib.errors import ConfigurationError
 from genre_lib.service import loop, status
 from genre_lib.service.analysis_api import AnalysisAPI
 from genre_lib.service.analyze import Features
-from genre_lib.service.api import GenreAPI, WorkerAPI
+from genre_lib.service.api import NOT_LOADED, GenreAPI, WorkerAPI
 from genre_lib.service.app import create_server
 from genre_lib.service.limits import MIB, STREAMS
 from genre_lib.service.loop import PatientLoop
@@ -180,6 +182,36 @@ def test_work_is_remembered_until_memory_was_given_back(settings: Settings, tmp_
     assert not api.worked
     assert api.predict([]) == []
     assert api.worked
+
+
+NO_DEVICE = "There is no such device."
+
+
+class Broken(Idle):
+    """Cannot begin."""
+
+    def load(self) -> None:
+        raise ConfigurationError(NO_DEVICE)
+
+
+def ended(api: WorkerAPI) -> multiprocessing.Process:
+    """A process that began with the worker's setup, and has ended."""
+    process = multiprocessing.get_context("fork").Process(target=api.setup, args=("cpu",))
+    process.start()
+    process.join()
+    return process
+
+
+def test_the_log_says_why_a_worker_ended_if_it_left_the_reason(server: GenreServer, tmp_path: Path, caplog):
+    server.workers_setup_status = {"x_0": "ready"}
+    broken = Broken(server.apis[0].settings, tmp_path, api_path="/x")
+    server._tell_of_the_end(broken, ended(broken), 4.0)
+    said = f"a worker ended by itself ({NOT_LOADED}) and is started again in 4 seconds: {NO_DEVICE}"
+    assert caplog.messages[-1] == said
+    assert server.workers_setup_status == {"x_0": "starting"}  # so that its requests are released, pause or not
+    idle = Idle(server.apis[0].settings, tmp_path, api_path="/x")
+    server._tell_of_the_end(idle, ended(idle), 0.0)
+    assert caplog.messages[-1] == "a worker ended by itself (0) and is started again"
 
 
 def test_a_damaged_track_is_described_with_a_warning(settings: Settings, tmp_path: Path, tone, write_wav):

@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from genre_lib import registry
-from genre_lib.errors import ModelInvalid, ModelNotFound
+from genre_lib.errors import ModelInvalid, ModelNotFound, NoActiveModel
 from genre_lib.inference import Predictor
 from genre_lib.service import model_cache
 from genre_lib.service.model_cache import ModelCache, bytes_of
@@ -107,6 +107,27 @@ def test_where_the_promoted_model_is_gone_the_old_one_goes_on(models: ModelCache
     models.follow()
     assert models.active.model.name == "tiny"
     assert "no model 'gone'" in models.error
+
+
+def test_without_a_model_before_those_with_names_are_served(settings: Settings, load: Counted, publish, caplog):
+    publish("broken", "good")
+    registry.promote("broken", settings)
+    (settings.models_path / "broken" / "model.safetensors").write_bytes(b"broken")
+    models = ModelCache(settings, load)
+    with pytest.raises(ModelInvalid):  # a server does not begin like this
+        models.start()
+    for _ in range(3):
+        models.follow()
+    assert [record.levelname for record in caplog.records] == ["ERROR"]  # and not for every look
+    with pytest.raises(NoActiveModel) as caught:
+        models.named(None)
+    assert str(caught.value).startswith("broken cannot be served: Expected an audio classifier in broken, ")
+    assert "POST /models/NAME/activate" in str(caught.value)
+    assert str(settings.models_path) not in str(caught.value)
+    assert models.named("good").model.name == "good"
+    registry.promote("good", settings)
+    models.follow()
+    assert (models.named(None).model.name, models.error) == ("good", None)
 
 
 # --- the limit --------------------------------------------------------------------------------------------------------

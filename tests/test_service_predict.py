@@ -17,6 +17,7 @@ from service_fakes import FakeWorker, client_of, is_error
 
 from genre_lib.service.messages import Answer, TrackRequest
 from genre_lib.service.schemas import BatchAnswer, Health, NotReady
+from genre_lib.service.status import WorkerStatus
 from genre_lib.service.tracks import shown
 from genre_lib.settings import Settings, get_settings
 
@@ -294,6 +295,22 @@ def test_health_tells_of_the_processes(client: TestClient):
     assert response.status_code == 503
     assert NotReady.model_validate(response.json()).code == "not_ready"
     assert response.headers["Retry-After"] == "5"
+
+
+def test_health_tells_that_the_active_model_cannot_be_loaded(client: TestClient):
+    worker = worker_of(client)
+    worker.status = WorkerStatus(pid=os.getpid(), starts=2, error="emo cannot be served: No.")
+    response = client.get("/health")
+    assert response.status_code == 503
+    health = NotReady.model_validate(response.json())
+    assert (health.status, health.code, health.model) == ("error", "no_active_model", None)
+    assert health.detail == health.error == "emo cannot be served: No."
+    assert health.worker.state == "ready"
+    worker.is_ready = False  # the error may be that of a start before
+    assert NotReady.model_validate(client.get("/health").json()).status == "starting"
+    worker.is_ready = True
+    worker.status.model_name, worker.status.model_version = "tiny", "0123456789ab"  # the model before goes on
+    assert client.get("/health").json()["status"] == "ok"
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,9 @@ logger = logging.getLogger(__name__)
 WATCH_SECONDS = 0.5
 """How often a worker looks after itself, and for its parent."""
 
+NOT_LOADED = 3
+"""How a worker exits that could not load what it needs, and left the reason in its status."""
+
 TRIM_SECONDS = 10.0
 """How often one that has work gives memory back."""
 
@@ -60,7 +63,7 @@ class WorkerAPI(LitAPI):
         except GenreLibError as error:
             self.status.error = str(error)
             self.status.write(self.folder, self.status_file)
-            os._exit(1)
+            os._exit(NOT_LOADED)
         self.tell()
         threading.Thread(target=self.watch, args=(os.getppid(),), name="watch", daemon=True).start()
 
@@ -130,7 +133,10 @@ class GenreAPI(WorkerAPI):
             from genre_lib.service.prediction_cache import PredictionCache
 
         self.models = ModelCache(self.settings, Loader(self.settings))
-        self.models.start()
+        if self.status.starts == 1:
+            self.models.start()  # a server does not begin without its model
+        else:
+            self.models.follow()  # the other models are wanted even where the active one was damaged meanwhile
         limits = Limits(self.settings.max_audio_bytes, self.settings.max_audio_seconds)
         cache = PredictionCache(self.settings.prediction_cache_bytes)
         self.predictor = BatchPredictor(self.models, limits, self.status, cache)
@@ -140,11 +146,10 @@ class GenreAPI(WorkerAPI):
         self.models.follow()
 
     def tell(self) -> None:
-        """Tell which model is served, too."""
-        assert self.models.active is not None
-        predictor, served = self.models.active, self.models.active.model
-        self.status.model_name, self.status.model_version = served.name, served.version
-        self.status.engine, self.status.engine_fault = predictor.engine.name, predictor.engine_fault
+        """Tell which model is served, too, if one is."""
+        if predictor := self.models.active:
+            self.status.model_name, self.status.model_version = predictor.model.name, predictor.model.version
+            self.status.engine, self.status.engine_fault = predictor.engine.name, predictor.engine_fault
         self.status.error = self.models.error
         super().tell()
 

@@ -34,6 +34,7 @@ from genre_lib.errors import (
     ModelInvalid,
     ModelNameInvalid,
     ModelNotFound,
+    NoActiveModel,
     NoAudio,
     NoKeysConfigured,
     NoMetrics,
@@ -66,6 +67,7 @@ STATUS: dict[type[GenreLibError], int] = {
     AudioTooLarge: 413,
     AudioError: 422,
     ModelNotFound: 404,
+    NoActiveModel: 503,
     ModelExists: 409,
     ModelInUse: 409,
     ModelInvalid: 422,
@@ -109,6 +111,7 @@ STATUS: dict[type[GenreLibError], int] = {
 
 HEADERS: dict[type[GenreLibError], dict[str, str]] = {
     AnalysisBusy: {"Retry-After": "5"},
+    NoActiveModel: {"Retry-After": "10"},
     QueueFull: {"Retry-After": "60"},
     MissingKey: {"WWW-Authenticate": "Bearer"},
     InvalidKey: {"WWW-Authenticate": 'Bearer error="invalid_token"'},
@@ -135,7 +138,8 @@ MEANING = {
     500: "The service met an error that it did not expect.",
     501: "It is not set up here: an app of Spotify's, or the folder of music that its tracks are found in.",
     502: "The file cannot be fetched from its URL.",
-    503: "Too many requests are being answered, or the worker is starting; try again after Retry-After seconds.",
+    503: "Too many requests are being answered, the worker is starting, or the active model cannot be loaded; "
+    "try again after Retry-After seconds.",
     504: "The answer took longer than allowed.",
     507: "The service's disk is full.",
 }

@@ -4,6 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from genre_lib import __version__
+from genre_lib.errors import NoActiveModel
 from genre_lib.service.schemas import Batches, Health, NotReady, Process, ServedModel
 from genre_lib.service.status import WorkerStatus
 from genre_lib.service.worker import Worker
@@ -17,15 +18,21 @@ NOT_READY = "The worker is starting; ask again in a few seconds."
     "/health",
     summary="How the service is",
     response_model=Health,
-    responses={503: {"model": NotReady, "description": NOT_READY}},
+    responses={
+        503: {"model": NotReady, "description": "The worker is starting, or the active model cannot be loaded."}
+    },
 )
 def health(request: Request) -> JSONResponse:
-    """200 once the worker can predict, 503 before and while it is started again. Needs no key, and is never limited."""
+    """200 once the worker can predict, 503 before and while it is started again. Needs no key, and is never limited.
+
+    503 with `status` `error` where the active model cannot be loaded: only requests that name a model are answered.
+    """
     worker = request.app.state.worker
     said, predicting = worker.status, process(worker)
     ready = predicting.state == "ready"
+    without_model = ready and said.model_name is None and said.error is not None
     state = Health(
-        status="ok" if ready else "starting",
+        status="error" if without_model else "ok" if ready else "starting",
         version=__version__,
         model=served(said),
         error=said.error,
@@ -33,9 +40,10 @@ def health(request: Request) -> JSONResponse:
         worker=predicting,
         analysis=process(request.app.state.analysis),
     )
-    if ready:
+    if ready and not without_model:
         return JSONResponse(state.model_dump())
-    answer = NotReady(detail=NOT_READY, code="not_ready", **state.model_dump())
+    detail, code = (str(said.error), NoActiveModel().code) if without_model else (NOT_READY, "not_ready")
+    answer = NotReady(detail=detail, code=code, **state.model_dump())
     return JSONResponse(answer.model_dump(), 503, headers={"Retry-After": "5"})
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genre_lib import registry
-from genre_lib.errors import GenreLibError, ModelError
+from genre_lib.errors import GenreLibError, ModelError, NoActiveModel
 from genre_lib.inference import Predictor
 from genre_lib.service import metrics
 from genre_lib.settings import Settings
@@ -23,6 +23,11 @@ logger = logging.getLogger(__name__)
 
 CACHE = "models"
 """What the metrics call it."""
+
+NONE_BEFORE = (
+    "Until another is activated, as by POST /models/NAME/activate, only requests that name a model are answered."
+)
+"""Said where no model was served before the broken one."""
 
 RETRY_SECONDS = 10.0
 """A model that could not be loaded is not tried again for so long, unless its files change."""
@@ -110,9 +115,12 @@ class ModelCache:
 
         Raises:
             ModelNotFound, ModelInvalid: no such model, or one that cannot be loaded.
+            NoActiveModel: no name is given, and the active one cannot be loaded. The starter does not stand in for it:
+                it would answer with other genres than asked for, and nobody would notice.
         """
         if name is None:
-            assert self.active is not None, "start() comes first"
+            if self.active is None:
+                raise NoActiveModel(self.error or NONE_BEFORE)
             return self.active
         folder = registry.by_name(name, self.settings)
         try:
@@ -121,7 +129,8 @@ class ModelCache:
             raise type(error)(without_place(str(error), folder)) from None
 
     def follow(self) -> None:
-        """Load what was promoted meanwhile, and exchange it. If that fails the old one goes on; ``error`` says why.
+        """Load what was promoted meanwhile, and exchange it. If that fails the old one goes on, or none where there was
+        none; ``error`` says why.
 
         Models whose folders are gone or were replaced are forgotten, too.
         """
@@ -130,19 +139,19 @@ class ModelCache:
             folder = registry.active(self.settings)
             key = (folder, stamp(folder))
         except (GenreLibError, OSError) as error:
-            self._report("The promoted model", error, self.settings.model_path)
+            self._report("The active model", error, self.settings.model_path)
             return
         if key == self._active_key:
             self.error = None
             return
         try:
             self._exchange(key)
-        except Exception as error:  # whatever a broken folder raises, the old model goes on
+        except Exception as error:  # whatever a broken folder raises, what can be served is
             self._report(folder.name, error, folder)
 
     def _report(self, name: str, error: Exception, folder: Path) -> None:
         reason = str(error) if isinstance(error, GenreLibError) else f"{error!r}."
-        message = f"{name} cannot be served: {reason} The model before goes on."
+        message = f"{name} cannot be served: {reason} {'The model before goes on.' if self.active else NONE_BEFORE}"
         told = without_place(message, folder)  # GET /health answers with it, and the log may say where
         if told != self.error:
             logger.error("%s", message)

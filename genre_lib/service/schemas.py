@@ -129,14 +129,19 @@ class Process(Schema):
 class Health(Schema):
     """How the service is."""
 
-    status: str = Field(description="ok, or starting until the worker can predict.", examples=["ok"])
+    status: str = Field(
+        description="ok, starting until the worker can predict, or error where the active model cannot be loaded.",
+        examples=["ok"],
+    )
     version: str = Field(description="Of genre_lib.")
     model: ServedModel | None = Field(None, description="Null until one is loaded.")
-    error: str | None = Field(None, description="Why a promoted model is not served; the one before goes on.")
+    error: str | None = Field(
+        None, description="Why the active model is not served; the one before goes on, or else none."
+    )
     batches: Batches
     worker: Process = Field(description="It predicts; without it the status is 503.")
     analysis: Process = Field(description="It computes descriptors; predictions go on without it.")
 
 
 class NotReady(ErrorBody, Health):
-    """The worker cannot predict at present; ask again in a few seconds."""
+    """The worker cannot predict at present: it is starting, or the active model cannot be loaded."""

@@ -22,12 +22,14 @@ from typing import Any
 
 from fastapi import FastAPI
 from litserve import LitAPI, LitServer
+from litserve.utils import WorkerSetupStatus
 
 from genre_lib.errors import ConfigurationError, GenreLibError, ModelInvalid
 from genre_lib.service import metrics, status
 from genre_lib.service.analysis_api import AnalysisAPI
-from genre_lib.service.api import GenreAPI, WorkerAPI
+from genre_lib.service.api import NOT_LOADED, GenreAPI, WorkerAPI
 from genre_lib.service.finetune import starting_queued_jobs
+from genre_lib.service.restarts import Restarts
 from genre_lib.service.worker import Worker, watch
 from genre_lib.settings import Settings
 
@@ -62,6 +64,7 @@ class GenreServer(LitServer):
         self.http_died = False
         self.apis: list[WorkerAPI] = [GenreAPI(settings, folder), AnalysisAPI(settings, folder)]
         self.worker, self.analysis = (Worker(self, folder, api.api_path, api.status_file) for api in self.apis)
+        self.restarts = [Restarts() for _ in self.apis]
         self.on_started: Callable[[status.WorkerStatus], None] = lambda said: None
         super().__init__(
             self.apis,
@@ -114,10 +117,22 @@ class GenreServer(LitServer):
 
     def _restart_the_dead(self) -> None:
         for number, worker in enumerate(self.inference_workers):
-            if not worker.is_alive() and not self.stopping:
-                logger.error("%s ended by itself (%s) and is started again", self.apis[number].title, worker.exitcode)
-                metrics.worker_restarted(self.apis[number].name, worker.pid)
+            restarts = self.restarts[number]
+            if worker.is_alive() or self.stopping:
+                continue
+            if restarts.due is None:
+                self._tell_of_the_end(self.apis[number], worker, restarts.wait())
+            if restarts.begin():
                 self.inference_workers[number] = self.launch_single_inference_worker(self.apis[number], 0)
+
+    def _tell_of_the_end(self, api: WorkerAPI, worker: Any, seconds: float) -> None:
+        """Say that a worker ended, and why, if it left the reason; :meth:`Worker.look` releases what it held."""
+        reason = status.read(self.folder, api.status_file).error if worker.exitcode == NOT_LOADED else None
+        when = f" in {seconds:g} seconds" if seconds else ""
+        why = f": {reason}" if reason else ""
+        logger.error("%s ended by itself (%s) and is started again%s%s", api.title, worker.exitcode, when, why)
+        self.workers_setup_status[f"{api.api_path.split('/')[-1]}_0"] = WorkerSetupStatus.STARTING
+        metrics.worker_restarted(api.name, worker.pid)
 
     def stop(self) -> None:
         """Make ``run`` end. By a thread, for a signal may have interrupted this one amid a call to the manager."""

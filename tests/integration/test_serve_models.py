@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import shutil
 import signal
 import time
 import zipfile
@@ -115,6 +117,45 @@ def test_a_worker_that_was_started_again_is_counted(server: Server, wav: bytes):
     until(lambda: count(server, "genre_worker_restarts_total", worker="predict") == 1, "the restart is counted")
     until(lambda: server.health()["status"] == "ok", "the worker is back")
     assert count(server, "genre_batch_size_count", model=server.health()["model"]["name"]) == passes
+
+
+def killed(server: Server) -> None:
+    """End the worker, and wait for the next one."""
+    pid = server.health()["worker"]["pid"]
+    psutil.Process(pid).kill()
+
+    def is_back() -> bool:
+        worker = server.health()["worker"]
+        return worker["state"] == "ready" and worker["pid"] != pid
+
+    until(is_back, "a new worker is ready")
+
+
+def test_a_worker_goes_without_an_active_model_that_is_damaged_or_gone(server: Server, wav: bytes, packed: bytes):
+    before = server.health()["model"]["name"]
+    ask(server, "POST", "/models/upload", files={"file": ("emo.zip", packed)})
+    assert ask(server, "POST", "/models/emo/activate").json()["serving"]
+    folder = server.folder / "models" / "emo"
+    (folder / "model.safetensors").write_bytes(os.urandom(1000))
+    for told, damage in (
+        ("emo cannot be served: ", killed),
+        ("There is no model 'emo'", lambda _: shutil.rmtree(folder)),
+    ):
+        damage(server)
+        until(lambda told=told: told in (server.health()["error"] or ""), "the cause is told")
+        health = httpx.get(f"{server.url}/health", **PLAIN)
+        assert (health.status_code, health.json()["status"]) == (503, "error")
+        refused = server.predict("x.wav", wav)
+        assert is_error(refused, 503, "no_active_model")
+        assert refused.json()["detail"] == health.json()["error"] == health.json()["detail"]
+        assert "activate" in refused.json()["detail"]
+        assert server.predict("x.wav", wav, model_name="tiny").json()["model_name"] == "tiny"
+    assert server.log.count("ERROR genre_lib.service.model_cache: The active model cannot be served: There is no") == 1
+    killed(server)
+    assert is_error(server.predict("x.wav", wav), 503, "no_active_model")
+    assert ask(server, "POST", f"/models/{before}/activate").json()["serving"]
+    assert server.predict("x.wav", wav).json()["model_name"] == before
+    assert server.health()["status"] == "ok"
 
 
 def test_a_server_that_is_stopped_amid_an_upload_leaves_nothing(server: Server, packed: bytes):
