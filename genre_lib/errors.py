@@ -342,6 +342,10 @@ class DiskFull(GenreLibError):
     """There is no room for what was to be written."""
 
 
+class ReadOnly(GenreLibError):
+    """The folder of models cannot be written to."""
+
+
 def first_line(message: str) -> str:
     """The first line with text in it, without a full stop: what of another library's message fits into a sentence."""
     return next((line.strip() for line in message.splitlines() if line.strip()), "no message").rstrip(".")

@@ -18,6 +18,7 @@ from typing import Any
 from genre_lib.audioset import genre_classes
 from genre_lib.errors import ModelExists, ModelInUse, ModelInvalid, ModelNameInvalid, ModelNotFound
 from genre_lib.files import put_new, replace_folder, staged_folder, write_whole
+from genre_lib.models_path import changed
 from genre_lib.networks.files import is_encoder, require_genres
 from genre_lib.settings import STARTER, Settings
 from genre_lib.short_names import SHORT_NAMES
@@ -211,11 +212,13 @@ def set_active(name: str, settings: Settings) -> Path:
 
     Raises:
         ModelNotFound: it is not there.
+        ReadOnly: ``settings.models_path`` cannot be written to.
     """
     folder = by_name(name, settings)
-    settings.models_path.mkdir(parents=True, exist_ok=True)
     content = {"name": name, "promoted_at": datetime.now(UTC).isoformat(timespec="seconds")}
-    write_whole(settings.models_path / POINTER, json.dumps(content) + "\n")
+    with changed():
+        settings.models_path.mkdir(parents=True, exist_ok=True)
+        write_whole(settings.models_path / POINTER, json.dumps(content) + "\n")
     return folder
 
 
@@ -225,6 +228,7 @@ def remove(name: str, settings: Settings) -> None:
     Raises:
         ModelNotFound: there is none of that name.
         ModelInUse: it is served, or is the starter, or the one that ``MODEL_PATH`` names.
+        ReadOnly: ``settings.models_path`` cannot be written to.
     """
     folder = by_name(name, settings)
     if folder == STARTER:
@@ -233,7 +237,7 @@ def remove(name: str, settings: Settings) -> None:
         raise ModelInUse(f"{name} is the model that MODEL_PATH names, so it stays; name another there first.")
     if folder == _served(settings):
         raise ModelInUse(f"{name} is served at present; promote another model first, then remove it.")
-    with staged_folder(folder) as aside:  # whole or not at all for whoever looks
+    with changed(), staged_folder(folder) as aside:  # whole or not at all for whoever looks
         folder.replace(aside / folder.name)
 
 
@@ -267,8 +271,11 @@ def publish(folder: Path | str, name: str, settings: Settings, overwrite: bool =
         ModelNameInvalid: the name is none.
         ModelExists: there is one of that name already, and ``overwrite`` is false.
         ModelInvalid: ``folder`` is no model.
+        ReadOnly: ``settings.models_path`` cannot be written to.
     """
-    return install(folder, check_name(name, settings), overwrite=overwrite, move=move)
+    place = check_name(name, settings)
+    with changed():
+        return install(folder, place, overwrite=overwrite, move=move)
 
 
 def install(folder: Path | str, place: Path | str, overwrite: bool = False, *, move: bool = False) -> Path:

@@ -30,7 +30,7 @@ ROWS: list[set[str]] = [
         "weights",
     }
     | {"predictions", "prompts", "sampling", "audioset", "engines.names"},
-    {"analysis", "analysis.*", "clips", "cache", "doubts", "hub", "remote_files", "outputs"}
+    {"analysis", "analysis.*", "clips", "cache", "doubts", "hub", "remote_files", "outputs", "models_path"}
     | {"audio", "audio_durations", "audio_mixing", "audio_opening"},
     {
         *("data.catalogue", "data.catalogue_folder", "data.catalogue_source", "data.catalogue_table", "data.tags"),

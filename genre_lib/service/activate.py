@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 
 from genre_lib import registry
 from genre_lib.errors import ModelInvalid, ModelNotFound
+from genre_lib.models_path import require_writable
 from genre_lib.service.auth import require_key
 from genre_lib.service.errors import responses
 from genre_lib.service.model_schemas import Activation
@@ -31,7 +32,7 @@ LOOK_SECONDS = 0.1
     response_model=Activation,
     responses={
         202: {"model": Activation, "description": "It is active, and the worker is still loading it."},
-        **responses(401, 403, 404, 422, 429, 500, 503, 504),
+        **responses(401, 403, 404, 422, 429, 500, 503, 504, 507),
     },
 )
 async def activate(request: Request, name: Name) -> JSONResponse:
@@ -58,11 +59,13 @@ def made_active(name: str, settings: Settings, cancelled: threading.Event) -> st
     Raises:
         ModelNotFound: there is none of that name.
         ModelInvalid: it cannot be loaded and run.
+        ReadOnly: it could not be named.
     """
     folder = registry.by_name(name, settings)
     before = active_name(settings)
     if before == name:
         return None
+    require_writable(settings)
     if reason := refusal(folder, name, settings, cancelled):
         raise ModelInvalid(f"{reason} {before or 'The model before'} goes on.")
     with CHANGES:

@@ -44,6 +44,7 @@ from genre_lib.errors import (
     PremiumRequired,
     QueueFull,
     RateLimited,
+    ReadOnly,
     SpotifyCredentialsInvalid,
     SpotifyForbidden,
     SpotifyNotConfigured,
@@ -106,6 +107,7 @@ STATUS: dict[type[GenreLibError], int] = {
     JobNotFound: 404,
     JobConflict: 409,
     QueueFull: 503,
+    ReadOnly: 507,
 }
 """The caller's mistakes, the nearest type first; any other error is ours, and 500."""
 
@@ -141,7 +143,7 @@ MEANING = {
     503: "Too many requests are being answered, the worker is starting, or the active model cannot be loaded; "
     "try again after Retry-After seconds.",
     504: "The answer took longer than allowed.",
-    507: "The service's disk is full.",
+    507: "The service's disk is full, or its folder of models cannot be written to.",
 }
 
 

@@ -16,6 +16,7 @@ from genre_lib import job_library, job_progress, job_request
 from genre_lib.job_request import Prepared
 from genre_lib.job_standing import Job, Status
 from genre_lib.job_store import JobStore
+from genre_lib.models_path import require_writable
 from genre_lib.service.auth import may_read, require_key
 from genre_lib.service.errors import responses
 from genre_lib.service.finetune_schemas import JobList, JobStatus, JobSummary, StartRequest
@@ -76,6 +77,7 @@ def start(asked: StartRequest, response: Response, request: Request, store: Stor
     model is published under its name when all is done: calibrated, and compared with its base.
     """
     settings: Settings = request.app.state.settings
+    require_writable(settings)  # hours before the model is put there
     prepared, source = prepared_for(asked, settings)
     job = store.submit(
         prepared.parameters,
@@ -147,8 +149,9 @@ def stop(job_id: str, store: Store) -> JobStatus:
     dependencies=CHANGES,
     responses=refusals(401, 403, 404, 409, 500, 503, 507),
 )
-def resume(job_id: str, store: Store) -> JobStatus:
+def resume(job_id: str, request: Request, store: Store) -> JobStatus:
     """Put a job that was stopped or has failed into the queue again. It goes on after its last whole epoch."""
+    require_writable(request.app.state.settings)
     return status_of(store.resume(job_id))
 
 

@@ -68,7 +68,7 @@ def model_metrics(request: Request, name: Name) -> ModelMetrics:
     status_code=204,
     dependencies=CHANGE,
     response_class=Response,
-    responses=responses(401, 403, 404, 409, 429, 500),
+    responses=responses(401, 403, 404, 409, 429, 500, 507),
 )
 def delete(request: Request, name: Name) -> None:
     """Delete a model's folder. 409 while it is active or a job starts from it; the starter stays."""

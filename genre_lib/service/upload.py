@@ -13,6 +13,7 @@ from genre_lib import registry
 from genre_lib.errors import ModelExists, UnsupportedMediaType, UploadRefused
 from genre_lib.files import staged_folder
 from genre_lib.job_store import JobStore
+from genre_lib.models_path import require_writable
 from genre_lib.registry import ModelInfo
 from genre_lib.service import bodies
 from genre_lib.service.auth import require_key
@@ -78,12 +79,14 @@ def taken_in(packed: IO[bytes], name: str, settings: Settings, cancelled: thread
     Raises:
         ModelNameInvalid, ModelExists: of the name.
         UploadRefused: of what came.
+        ReadOnly: no model can be put there.
         OSError: there is no room for it.
     """
     place = registry.check_name(name, settings)
     taken = ModelExists(f"There is a model {name} already, or a job makes one; choose another name.")
     if place.exists() or JobStore(settings).reserves(name):
         raise taken
+    require_writable(settings)
     with staged_folder(place) as staged:
         folder = staged / "model"
         folder.mkdir()
