@@ -96,13 +96,23 @@ def staged_folder(place: Path) -> Iterator[Path]:
 
 
 def can_be_made(place: Path) -> bool:
-    """Whether a folder can be put at ``place``: one is made for a moment above it, for rights alone do not tell."""
-    above = next(parent for parent in place.absolute().parents if parent.exists())
+    """Whether a folder can be put at ``place``; see :func:`try_above`."""
     try:
-        with tempfile.TemporaryDirectory(prefix=".", suffix=STAGED, dir=above):
-            return True
+        try_above(place)
     except OSError:
         return False
+    return True
+
+
+def try_above(place: Path) -> None:
+    """Make a folder for a moment in the nearest one above ``place`` that is there, for rights alone do not tell.
+
+    Raises:
+        OSError: why none can be made.
+    """
+    above = next(parent for parent in place.absolute().parents if parent.exists())
+    with tempfile.TemporaryDirectory(prefix=".", suffix=STAGED, dir=above):
+        pass
 
 
 def sweep(parent: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from genre_lib.errors import ReadOnly
-from genre_lib.files import staged_folder
+from genre_lib.files import try_above
 from genre_lib.settings import Settings
 
 REFUSALS = frozenset({errno.EROFS, errno.EACCES, errno.EPERM})
@@ -35,11 +35,11 @@ def changed() -> Iterator[None]:
 
 
 def require_writable(settings: Settings) -> None:
-    """Refuse where no model could be put: a folder is made there for a moment, for rights alone do not tell.
+    """Refuse where no model could be put; nothing is left there.
 
     Raises:
         ReadOnly: it cannot be written to.
         OSError: there is no room.
     """
-    with changed(), staged_folder(settings.models_path / "model"):
-        pass
+    with changed():
+        try_above(settings.models_path / "model")
