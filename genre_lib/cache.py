@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import tempfile
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -110,6 +111,11 @@ class FileCache:
             yield
 
 
+_READING = threading.Lock()
+"""NumPy parses a file's head as Python, and Python before 3.12 counts how deep it is for all threads together, so that
+two at once can end in "AST constructor recursion depth mismatch" (CPython's issue 106905)."""
+
+
 class ArrayCache(FileCache):
     """Arrays, each a ``.npy`` file."""
 
@@ -123,7 +129,8 @@ class ArrayCache(FileCache):
         """
         path = self._path(key)
         try:
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            with _READING:
+                array = np.load(path, mmap_mode="r", allow_pickle=False)
         except (ValueError, EOFError):
             with suppress(OSError):
                 path.unlink()

@@ -43,7 +43,9 @@ def test_a_command_that_is_ended_leaves_no_half_of_a_file(
             time.sleep(0.01)
         process.send_signal(number)
         _, said = process.communicate(timeout=60)
-    assert (process.returncode, said) == (130, "error: stopped.\n")
+    # Python ends by the signal itself, 130 for a shell too, where the interrupt came within an exec, as of a dataclass.
+    assert process.returncode in (130, -signal.SIGINT)
+    assert said == "error: stopped.\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["music"]
 
 

@@ -15,7 +15,6 @@ import torch
 
 from genre_lib.models.folder import load
 from genre_lib.runs import Run
-from genre_lib.training import fit
 
 CODE = "import json, sys; from genre_lib.training import fit; fit(json.loads(sys.argv[1]))"
 PATIENCE_SECONDS = 240
@@ -72,7 +71,7 @@ def test_a_run_killed_in_its_second_epoch_goes_on_there(config, tmp_path):
     assert run.events("features_ready")[1]["computed"] == 0
 
     whole = Run(tmp_path / "whole")
-    fit(config | {"run_path": str(whole.path)})
+    assert start(config | {"run_path": str(whole.path)}).wait(PATIENCE_SECONDS) == 0  # with as many threads
     assert_same_weights(run.model, whole.model)
 
 
