@@ -186,7 +186,9 @@ def test_a_job_is_started_followed_stopped_and_resumed(service: Service):
     assert (stopping.status_code, stopping.json()["status"]) == (202, "stopping")
     assert is_error(service.client.post(f"/resume/{job['job_id']}"), 409, "job_conflict", "stopping")
     rest = list(stream)
-    assert [e["data"]["status"] for e in rest] == ["stopping", "stopped", "stopped"]
+    told = [e["data"]["status"] for e in rest]
+    assert told[-2:] == ["stopped", "stopped"]
+    assert told[:-2] in ([], ["stopping"])  # which a stream that looks now and then may be too late for
     assert (rest[-1]["event"], rest[-1]["id"], rest[-1]["data"]["kept"]) == ("end", "3-end", None)
     assert service.client.get(f"/events/{job['job_id']}", headers={"Last-Event-ID": "3-end"}).status_code == 204
 
