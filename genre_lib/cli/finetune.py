@@ -54,7 +54,6 @@ def finetune(
     resume: Annotated[str | None, typer.Option(metavar="RUN", help="Go on with a run, by its name or folder.")] = None,
 ) -> None:
     """Fine-tune a model on your music: runs notebooks/02_finetune.ipynb and keeps all of it in a run folder."""
-    from genre_lib.jobs import run_notebook
     from genre_lib.runs import Run
     from genre_lib.training_config import load_experiment
 
@@ -83,6 +82,18 @@ def finetune(
         config = checked(fields, notebook)
     require_music(config)
     run = Run(config.run_path) if config.run_path else Run.create(settings.runs_path, config.name or run_name(fields))
+    train(run, config, fields, notebook)
+    print_run(run)
+
+
+def train(run: Run, config: TrainingConfig, fields: dict[str, Any], notebook: Path) -> None:
+    """Run the notebook in the run's folder, telling how far it is.
+
+    Raises:
+        RunStopped: it was interrupted; says how to go on.
+    """
+    from genre_lib.jobs import run_notebook
+
     run.prepared().write_parameters(config.model_dump())  # before the notebook does, so that any stop can be resumed
     with training_progress(config.num_epochs, config.solver == "lbfgs") as on_event, stopped_by_sigterm():
         try:
@@ -91,7 +102,6 @@ def finetune(
             if not run.events("run_stopped"):
                 run.event("run_stopped")
             raise RunStopped(f"{error} Go on with: genre finetune --resume {run.id}") from None
-    print_run(run)
 
 
 def require_one_music(spotify_user: str | None, labels: str | None, other: str | None) -> None:
